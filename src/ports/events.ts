@@ -1,0 +1,22 @@
+import type { BrokerEvent } from '../domain/event.ts';
+
+/** A page of a list: `next` is the cursor to pass on, null at the end. */
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly next: string | null;
+}
+
+/** Which part of a list: `after` is the `next` of the page before. */
+export interface PageRequest {
+  readonly after: string | null;
+  readonly limit: number;
+}
+
+/** The broker's events, oldest first. Events arrive by the changes that they tell of (registry, access log) or, without one, by `publish`. Rejects with `StoreAway`. */
+export interface EventLog {
+  /** Stores events; one whose id is already there is not stored twice. */
+  publish(events: readonly BrokerEvent[]): Promise<void>;
+  page(request: PageRequest & { readonly since: number | null; readonly subject: string | null }): Promise<Page<BrokerEvent>>;
+  /** Publishes what a killed instance stored with a change and did not get to publish. Run by the watch. */
+  sweep(): Promise<void>;
+}

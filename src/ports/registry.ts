@@ -1,0 +1,43 @@
+import type { BrokerEvent } from '../domain/event.ts';
+import type { RegisteredServer } from '../domain/server.ts';
+import type { Vault } from '../domain/vault.ts';
+
+/** What one change of a server stores, in one transaction with its events. `next` null removes the server with all that belongs to it. */
+export interface ServerChange {
+  readonly next: RegisteredServer | null;
+  readonly events: readonly BrokerEvent[];
+}
+
+/**
+ * Vaults, servers, links and databases. Methods reject with `StoreAway` and nothing else, `peek*` with nothing at all.
+ * Any number of instances write at once; every write is conditional on what its decision read.
+ */
+export interface Registry {
+  /**
+   * From the copy, refreshed in the background: at most 5 s old while the store answers, the last one known while it does not.
+   * `undefined`: not in the copy, which does not mean unknown: read.
+   */
+  peekServer(name: string): RegisteredServer | undefined;
+  peekVault(name: string): Vault | undefined;
+  peekVaults(): readonly Vault[];
+
+  /** Fresh from the store, and into the copy. `undefined`: no such server. */
+  readServer(name: string): Promise<RegisteredServer | undefined>;
+  readVaults(): Promise<readonly Vault[]>;
+
+  /**
+   * Stores a vault unless its name or its URI is taken.
+   * @returns the vault that is stored under this name or URI: the one given, or the one that was there first.
+   */
+  addVault(vault: Vault): Promise<Vault>;
+
+  /**
+   * The compare-and-set loop on one server: `decide` sees what is stored and answers the change, or null for none. It is called again on
+   * what another instance stored meanwhile, so it must be pure. `next.revision` is set by the registry.
+   * @returns what is stored afterwards; undefined if there is no such server.
+   */
+  changeServer(name: string, decide: (stored: RegisteredServer | undefined) => ServerChange | null): Promise<RegisteredServer | undefined>;
+
+  /** All servers' names, in pages by name: those after `after`, at most `limit`; fewer than `limit` means the end. */
+  serverNames(after: string | null, limit: number): Promise<readonly string[]>;
+}
