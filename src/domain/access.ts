@@ -22,6 +22,11 @@ export interface Latch {
   readonly newestDenialAt: Instant;
   /** How many denials were seen, the first among them. */
   readonly witnesses: number;
+  /**
+   * Changes with each stored denial. A success releases the latch only if its call was sent by an instance that already knew this very
+   * generation: then it was sent after the newest denial (F5), whatever the clocks of two instances say.
+   */
+  readonly generation: string;
   /** Code of the newest denial, for people. */
   readonly code: string | null;
 }
@@ -41,6 +46,8 @@ export interface LinkAccess {
   readonly doubtedAt: Instant | null;
   /** Operations other than unwrap that are refused here while unwrap works: they do not fail over until they succeed here (F4). */
   readonly refused: Readonly<Partial<Record<'wrapKey' | 'get', RefusedOperation>>>;
+  /** Grows by one with each stored change: of two sights of the row, the one with the higher revision is newer. */
+  readonly revision: number;
 }
 
 export interface RefusedOperation {
@@ -54,6 +61,26 @@ export interface VaultHealth {
   readonly outageSince: Instant | null;
   /** Instances whose circuit to this vault is open, with the time of opening: opening and closing is one event a vault (F2). */
   readonly openAt: Readonly<Record<string, Instant>>;
+  /** When the first operation of this outage was served by a standby; null while none was. */
+  readonly failoverSince: Instant | null;
+}
+
+/** A vault of which nothing is stored. */
+export const soundVault: VaultHealth = { outageSince: null, openAt: {}, failoverSince: null };
+
+/** A link of which nothing is stored. */
+export function untriedLink(ref: LinkRef): LinkAccess {
+  return { ref, latch: null, denials: {}, provenAt: null, doubtedAt: null, refused: {}, revision: 0 };
+}
+
+/** Names the link in maps and rows. */
+export function linkKey(ref: Pick<LinkRef, 'server' | 'keyId'>): string {
+  return `${ref.server}|${ref.keyId}`;
+}
+
+/** Names the access that links with the same key id and identity share: they share proofs and witnesses (F3, F6). */
+export function accessKey(ref: Pick<LinkRef, 'keyId' | 'identity'>): string {
+  return `${ref.keyId}|${ref.identity ?? ''}`;
 }
 
 /** All that the gate needs of one vault, as one read gave it. */
@@ -67,3 +94,13 @@ export interface AccessPicture {
 
 /** What a pure change of stored state answers: the new value and the events that tell of it. Null: nothing changes, nothing is written. */
 export type Change<T> = { readonly next: T; readonly events: readonly BrokerEvent[] } | null;
+
+/** True where both name the same link of the same server. */
+export function sameLink(a: Pick<LinkRef, 'server' | 'keyId'>, b: Pick<LinkRef, 'server' | 'keyId'>): boolean {
+  return a.keyId === b.keyId && a.server === b.server;
+}
+
+/** True where both share their access: the same key id by the same identity. */
+export function sameAccess(a: Pick<LinkRef, 'keyId' | 'identity'>, b: Pick<LinkRef, 'keyId' | 'identity'>): boolean {
+  return a.keyId === b.keyId && a.identity === b.identity;
+}

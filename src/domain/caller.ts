@@ -15,4 +15,14 @@ export interface RequestContext {
   readonly requestId: string;
   /** Monotonic milliseconds (`Clock.elapsed`) by which the answer must be there. */
   readonly deadline: number;
+  /** The trace that it belongs to; absent: it belongs to none. */
+  readonly trace?: Trace;
+}
+
+/** The trace that a request belongs to. */
+export interface Trace {
+  /** W3C Trace Context, version 00. */
+  readonly traceparent: string;
+  /** Whether its spans are to be kept: as the caller says, and always where the broker began it. */
+  readonly sampled: boolean;
 }

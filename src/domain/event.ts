@@ -1,3 +1,4 @@
+import { toRfc3339 } from './time.ts';
 import type { Instant } from './time.ts';
 
 /** Types of events (design 5.1). */
@@ -25,4 +26,18 @@ export interface BrokerEvent {
   readonly subject: string;
   readonly time: Instant;
   readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** A CloudEvent 1.0 in JSON format. `source` names the deployment. */
+export function toCloudEvent(event: BrokerEvent, source: string) {
+  return {
+    specversion: '1.0' as const,
+    id: event.id,
+    source,
+    type: event.type,
+    subject: event.subject,
+    time: toRfc3339(event.time),
+    datacontenttype: 'application/json' as const,
+    data: event.data,
+  };
 }

@@ -38,11 +38,12 @@ export type FindingCode = (typeof findingCodes)[number];
 
 export type Severity = 'error' | 'warning' | 'info';
 
-/** Something that is wrong, or will be, with a key of a server. */
+/** Something that is wrong, or will be, with a key of a server, or with a vault as a whole. */
 export interface Finding {
   readonly code: FindingCode;
   readonly severity: Severity;
-  readonly server: string;
+  /** Null where it concerns a vault as a whole. */
+  readonly server: string | null;
   readonly keyId: KeyId | null;
   readonly vault: string | null;
   /** What was seen. */

@@ -31,7 +31,8 @@ const keyPath = /^\/keys\/([A-Za-z0-9-]{1,127})\/([A-Za-z0-9]{1,64})$/;
  * @returns the parts; undefined for anything else: another scheme, user info, query, fragment, no version, foreign letters.
  */
 export function parseKeyId(text: string): KeyIdParts | undefined {
-  if (text.length > 512 || !text.startsWith('https://') || !URL.canParse(text)) return undefined;
+  // A letter beyond ASCII may look like another, and lower-case to it.
+  if (text.length > 512 || !/^https:\/\/[\x21-\x7e]+$/.test(text) || !URL.canParse(text)) return undefined;
   const url = new URL(text);
   const path = keyPath.exec(url.pathname);
   const [, name, version] = path ?? [];
@@ -57,6 +58,8 @@ export interface KeyFacts {
   readonly keySize: number;
   /** Undefined where the key is not RSA: then there is no public JWK to hash. */
   readonly thumbprint: Thumbprint | undefined;
+  /** Public modulus and exponent, base64url; undefined where the key is not RSA. */
+  readonly publicKey: { readonly n: string; readonly e: string } | undefined;
   readonly enabled: boolean;
   /** Milliseconds since the epoch; null if the key has none. */
   readonly notBefore: number | null;

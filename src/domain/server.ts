@@ -82,9 +82,7 @@ export interface Group {
 
 /** The group whose primary is `primary`. */
 export function groupOf(registered: RegisteredServer, primary: Link): Group {
-  const standbys = registered.links
-    .filter((link) => link.standbyOf === primary.keyId)
-    .sort((a, b) => a.rank - b.rank);
+  const standbys = registered.links.filter((link) => link.standbyOf === primary.keyId).sort((a, b) => a.rank - b.rank);
   return { primary, standbys };
 }
 

@@ -29,6 +29,15 @@ export function hours(h: number): Millis {
   return millis(h * 3_600_000);
 }
 
+export function days(d: number): Millis {
+  return millis(d * 86_400_000);
+}
+
+/** To the hundredth of a millisecond: what is finer is noise to whoever reads it. */
+export function rounded(ms: Millis): Millis {
+  return millis(Math.round(ms * 100) / 100);
+}
+
 /** The instant `span` after `at` (before it, if the span is negative). */
 export function plus(at: Instant, span: Millis): Instant {
   return instant(at + span);
@@ -53,11 +62,13 @@ export function toRfc3339(at: Instant): string {
   return new Date(at).toISOString();
 }
 
-const rfc3339 = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})$/;
+const rfc3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt]([01]\d|2[0-3]):\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})$/;
 
 /** Reads an RFC 3339 date-time; undefined if the text is none, or names a day that no calendar has. */
 export function parseRfc3339(text: string): Instant | undefined {
-  if (!rfc3339.test(text)) return undefined;
+  const [, year, month, day] = rfc3339.exec(text) ?? [];
+  // Date.parse takes 30 February for 2 March.
+  if (day === undefined || new Date(Date.UTC(Number(year), Number(month) - 1, Number(day))).getUTCDate() !== Number(day)) return undefined;
   const ms = Date.parse(text);
   return Number.isNaN(ms) ? undefined : instant(ms);
 }

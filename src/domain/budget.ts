@@ -1,0 +1,89 @@
+import type { Instant, Millis } from './time.ts';
+
+/**
+ * What calls cost, or may cost, a vault's rate budget (B2). Two rules hold side by side, so there are two numbers:
+ * `points`, and `service`: millionths of what the broker uses of the service's own limit in one window.
+ */
+export interface Amount {
+  readonly points: number;
+  readonly service: number;
+}
+
+/** Which part of a vault's budget: 5 % are kept for probes, and no traffic draws on them (B4). */
+export type Purse = 'traffic' | 'probes';
+
+/** What was spent up to `agoMs` before its holder wrote it down. */
+export interface Spent extends Amount {
+  readonly agoMs: Millis;
+  /** How many operations it was, by key shape, e.g. `RSA-HSM/3072`. */
+  readonly operations: Readonly<Record<string, number>>;
+}
+
+/**
+ * All that one instance has of one purse. The instance writes it as a whole and is the only one that does: it alone knows what it spent.
+ * Times inside are relative to that write, by the holder's own monotonic clock, so that they are exact whatever its wall clock says.
+ */
+export interface Holding {
+  readonly instance: string;
+  readonly purse: Purse;
+  /** When the holder wrote it, by its wall clock, and by its monotonic one. */
+  readonly wroteAt: Instant;
+  readonly wroteElapsed: Millis;
+  /** When the row was written last, by whomever: so long ago, at least, had the holder written. */
+  readonly ageMs: Millis;
+  /** The lease: may be spent from the holder's write on, for `leaseMs`. */
+  readonly lease: Amount;
+  readonly leaseMs: Millis;
+  /** What the holder still had to get when it wrote: for its queue, and for callers that it told to come back. */
+  readonly claim: Amount;
+  readonly spent: readonly Spent[];
+}
+
+/** A vault that answered 429 (F7). One from the first 429 until the budget is whole again: one episode, one event. */
+export interface Slowdown {
+  /** Of this episode: 0 for the first 429; each that comes after the back-off of the one before adds one, up to 4. */
+  readonly step: number;
+  /** Factor below 1 to which the budget falls; it grows again after the back-off. */
+  readonly factor: number;
+  /** When the 429 was met, as in {@link Holding}: wall clock of the writer, and least age at the row's last write. */
+  readonly at: Instant;
+  readonly ageMs: Millis;
+}
+
+/** The one row of a vault's rate budget. */
+export interface BudgetRow {
+  readonly holdings: readonly Holding[];
+  readonly slowdown: Slowdown | null;
+}
+
+export const emptyBudgetRow: BudgetRow = { holdings: [], slowdown: null };
+
+export const nothing: Amount = { points: 0, service: 0 };
+
+export function add(a: Amount, b: Amount): Amount {
+  return { points: a.points + b.points, service: a.service + b.service };
+}
+
+/** `a` less `b`, neither number below zero. */
+export function less(a: Amount, b: Amount): Amount {
+  return { points: Math.max(0, a.points - b.points), service: Math.max(0, a.service - b.service) };
+}
+
+export function times(a: Amount, factor: number): Amount {
+  return { points: a.points * factor, service: a.service * factor };
+}
+
+/** The smaller of each number. */
+export function least(a: Amount, b: Amount): Amount {
+  return { points: Math.min(a.points, b.points), service: Math.min(a.service, b.service) };
+}
+
+/** The larger of each number. */
+export function most(a: Amount, b: Amount): Amount {
+  return { points: Math.max(a.points, b.points), service: Math.max(a.service, b.service) };
+}
+
+/** Whether `part` fits into `whole`, by both rules. */
+export function fits(part: Amount, whole: Amount): boolean {
+  return part.points <= whole.points && part.service <= whole.service;
+}

@@ -1,0 +1,114 @@
+import type { DeliveryState, Failing, HeldEvent, SettledEvent } from '../domain/delivery.ts';
+import type { BrokerEvent } from '../domain/event.ts';
+import { days, instant, millis, minutes, plus, seconds, span } from '../domain/time.ts';
+import type { Instant, Millis } from '../domain/time.ts';
+
+/*
+ * P2: each webhook hears each event at least once, in order of time for each subject. One event that is refused holds up its own subject
+ * only; a receiver that takes nothing is left alone for a while and holds up nobody.
+ */
+
+/** An event that could not be delivered for so long is given up. */
+export const diesAfter: Millis = days(3);
+/** Events may reach the log so much later than their own time: what a killed instance left is published by the next watch. */
+export const arrivesWithin: Millis = minutes(3);
+/** How long a pass may begin new requests, by its own monotonic clock; its lease outlasts the last request. */
+export const passLasts: Millis = seconds(20);
+export const leaseLasts: Millis = minutes(1);
+/** A pass settles at most so many events, so that what it did is soon stored. */
+export const eventsPerPass = 500;
+/** More is neither held nor remembered (a row holds a megabyte): the delivery waits until there is room again. */
+export const mostHeld = 100;
+export const mostSettled = 3000;
+/** So many subjects refused in a row, and none taken, and it is the receiver that fails. */
+export const refusalsThatMeanAway = 3;
+
+const firstBackoff = seconds(5);
+const longestBackoff = minutes(5);
+/** A receiver may name a time, within reason. */
+const longestRetryAfter = minutes(60);
+
+/** The state of a webhook that was never delivered to: it hears what happens from `from` on. */
+export function firstState(address: string, from: Instant): DeliveryState {
+  return {
+    address,
+    from,
+    settled: [],
+    held: [],
+    failing: null,
+    stoppedAt: null,
+    agreed: null,
+    lastSentAt: null,
+    deadLetters: 0,
+    lease: null,
+  };
+}
+
+/** The state under the address that is configured now. At a new address the receiver is asked anew; nothing is lost on the way. */
+export function atAddress(state: DeliveryState, address: string): DeliveryState {
+  return state.address === address ? state : { ...state, address, agreed: null, failing: null, stoppedAt: null };
+}
+
+/** Whether another instance delivers now. A lease that ends later than any that could have been taken was stamped by a clock that jumped. */
+export function leased({ lease }: DeliveryState, now: Instant): boolean {
+  return lease !== null && lease.until > now && span(now, lease.until) <= leaseLasts * 2;
+}
+
+/**
+ * Whether a pass has nothing to do but to move `from` on, and that only by some minutes: a state that is not written costs nothing.
+ * @param fresh how many events of the log it has not settled and does not hold.
+ */
+export function isIdle(state: DeliveryState, fresh: number, now: Instant): boolean {
+  if (state.stoppedAt !== null || leased(state, now) || !due(state.failing, now)) return true;
+  const waiting = fresh > 0 || firstHeld(state.held).some(({ failing }) => due(failing, now));
+  return !waiting && span(state.from, now) < arrivesWithin * 3;
+}
+
+/** Whether what failed may be tried again. */
+export function due(failing: Failing | null, now: Instant): boolean {
+  return failing === null || failing.nextAt <= now || span(now, failing.nextAt) > longestRetryAfter;
+}
+
+/**
+ * One more failure in a row: doubling pauses from 5 s to 5 min, of each half at random, so that receivers that fell together are not
+ * met together.
+ * @param chance from 0 to 1.
+ * @param retryAfterMs what the receiver asked for; the longer of both holds.
+ */
+export function failedAgain(
+  before: Failing | null,
+  { now, reason, chance, retryAfterMs }: { now: Instant; reason: string; chance: number; retryAfterMs: Millis | null },
+): Failing {
+  const attempts = (before?.attempts ?? 0) + 1;
+  const full = Math.min(longestBackoff, firstBackoff * 2 ** Math.min(attempts - 1, 20));
+  const pause = Math.max(full * (0.5 + chance / 2), Math.min(retryAfterMs ?? 0, longestRetryAfter));
+  return { since: before?.since ?? now, attempts, nextAt: plus(now, millis(Math.round(pause))), reason };
+}
+
+/**
+ * Whether an event is given up: for three days it could have been delivered, and was not. Counted from the first failure of the receiver
+ * where that came after the event: time in which nobody tried does not count.
+ */
+export function isDead(event: BrokerEvent, failingSince: Instant, now: Instant): boolean {
+  return span(instant(Math.max(event.time, failingSince)), now) >= diesAfter;
+}
+
+/** Of each subject the first event that is held. */
+export function firstHeld(held: readonly HeldEvent[]): readonly HeldEvent[] {
+  return [...new Map(held.toReversed().map((one) => [one.event.subject, one])).values()].toReversed();
+}
+
+/**
+ * From where the log is read next: from the oldest event that is still to be delivered, and from so far back that what arrives late is
+ * seen, counted from `sweptAt`, when everything that was announced had last been published; null: not known, so it stays.
+ */
+export function nextFrom(state: DeliveryState, oldestLeft: Instant | null, sweptAt: Instant | null): Instant {
+  if (sweptAt === null) return state.from;
+  const late = instant(sweptAt - arrivesWithin);
+  return instant(Math.max(state.from, oldestLeft === null ? late : Math.min(late, oldestLeft)));
+}
+
+/** What must be remembered when the log is read from `from` on. */
+export function stillSettled(settled: readonly SettledEvent[], from: Instant): readonly SettledEvent[] {
+  return settled.filter(({ at }) => at >= from);
+}

@@ -1,0 +1,190 @@
+/*
+ * Leases of a vault's rate budget (B3), and why B2 holds with them.
+ *
+ * The claim: in every window of 10 s, wherever it starts, all instances together spend at most the limit, although nobody asks the store
+ * about a single call, clocks differ by 2 s, and instances die.
+ *
+ * A lease may be spent for 1 s after it was drawn. The plain way is to count each lease for window + 1 s + clock difference = 13 s, which
+ * is safe and hands out 77 % of what the vault would take. What is lost is not knowledge of what was *drawn* but of when it was *spent*.
+ * So the row says just that:
+ * - Each instance keeps one holding in the row: its open lease, and what it spent in the last window, in steps of half a second, each with
+ *   the time of its last call. It writes the holding as a whole with each draw; what was left of the lease before is given back by that.
+ *   A lease that was spent at once so counts for 10 s and not for 11.
+ * - Times inside a holding are relative to its write, by the holder's monotonic clock: exact. The only unknown is how long ago that write
+ *   was. A reader takes the better of two lower bounds for this age: what the row says, which the last writer knew, and what it has seen
+ *   of this holder before, since two monotonic clocks keep their distance. Neither needs a clock to be right; so among busy instances an
+ *   age is known to some milliseconds, and each passes on what it knows. For a holder never seen before, the difference of the wall clocks
+ *   less 2 s stands in for the second.
+ *
+ * Safety. Every spending has an upper bound of its time that every reader knows: for a spent step (write - ago), for a lease (write + 1 s).
+ * A draw is written only if all that is not older than a window by these bounds, with the new lease, fits the limit. Take any window
+ * and the last lease in the row's order that is spent in it: when it was decided on, every other spending of this window was in the row (a
+ * conditional write misses none), with a bound that lies less than one window before the decision; so it was counted.
+ * An instance that dies leaves its open lease: it counts for 11 s and is forgotten.
+ *
+ * While a draw is under way, calls go on from the old lease, but only as far as the new one would cover them too: whether the write comes
+ * through, is lost to another instance or remains unknown, what is spent stays covered.
+ */
+import { add, fits, least, less, most, nothing, times } from '../domain/budget.ts';
+import type { Amount, BudgetRow, Holding, Purse, Slowdown } from '../domain/budget.ts';
+import { millis } from '../domain/time.ts';
+import type { Instant, Millis } from '../domain/time.ts';
+import type { RateRules } from './rate.ts';
+
+/** One moment by both clocks of an instance. */
+export interface Moment {
+  readonly elapsed: Millis;
+  readonly now: Instant;
+}
+
+/** Something another instance wrote, with the latest monotonic time of this instance at which that can have been. */
+interface Dated<T> {
+  readonly value: T;
+  readonly by: number;
+}
+
+/** A row as one instance sees it. */
+export interface RowView {
+  readonly readAt: Millis;
+  readonly holdings: readonly Dated<Holding>[];
+  readonly slowdown: Dated<Slowdown> | null;
+}
+
+/** A part of the budget that becomes free, by the monotonic clock. */
+export interface Release {
+  readonly at: number;
+  readonly amount: Amount;
+}
+
+/** An instance repeats its claim after this many lease lives; what was said longer ago than that many is no longer believed. */
+export const announcedLeases = 1;
+const believedLeases = 3;
+
+/** No draw is cut below this share of the limit by others who wait, lest 20 instances write for crumbs. */
+export const smallestShare = 0.04;
+
+/** How much faster one monotonic clock may run than another. */
+const clockDrift = 1e-4;
+
+/** Reads a row. `before` is what this instance saw last: it may know better since when things are so. */
+export function viewRow(row: BudgetRow, before: RowView | null, at: Moment, rules: RateRules): RowView {
+  /** For what was not seen before. What came into the row after the read before cannot be older than that read, whatever the clocks say. */
+  const byWallClocks = (wroteAt: Instant): number =>
+    Math.max(at.elapsed - (at.now - wroteAt - rules.clockSkewMs), before?.readAt ?? -Infinity);
+  const holdings = row.holdings.map((value) => {
+    const seen = before?.holdings.find((one) => sameHolder(one.value, value));
+    return { value, by: Math.min(at.elapsed - value.ageMs, seen === undefined ? byWallClocks(value.wroteAt) : carriedOver(seen, value)) };
+  });
+  const slow = row.slowdown;
+  const seenSlow = before?.slowdown?.value.at === slow?.at ? before?.slowdown : null;
+  const slowdown = slow && { value: slow, by: Math.min(at.elapsed - slow.ageMs, seenSlow?.by ?? byWallClocks(slow.at)) };
+  return { readAt: at.elapsed, holdings, slowdown };
+}
+
+function sameHolder(a: Holding, b: Holding): boolean {
+  return a.instance === b.instance && a.purse === b.purse;
+}
+
+/** Two monotonic clocks keep their distance, but for their drift: what was known of an earlier write dates the later one too. */
+function carriedOver(seen: Dated<Holding>, later: Holding): number {
+  return seen.by + (later.wroteElapsed - seen.value.wroteElapsed) * (1 + clockDrift);
+}
+
+/**
+ * When each part of what others may have spent leaves the window, in no order.
+ * @param instance the reader, whose own holding is left out: it knows itself better.
+ */
+export function releases(view: RowView, purse: Purse, instance: string, rules: RateRules): Release[] {
+  const list: Release[] = [];
+  for (const { value, by } of view.holdings) {
+    if (value.purse !== purse || value.instance === instance) continue;
+    for (const spent of value.spent) list.push({ at: by - spent.agoMs + rules.windowMs, amount: spent });
+    if (value.lease.points > 0) list.push({ at: by + value.leaseMs + rules.windowMs, amount: value.lease });
+  }
+  return list;
+}
+
+/** The sum of what is not yet released at `elapsed`. */
+export function held(list: readonly Release[], elapsed: number): Amount {
+  let points = 0;
+  let service = 0;
+  for (const release of list) {
+    if (release.at <= elapsed) continue;
+    points += release.amount.points;
+    service += release.amount.service;
+  }
+  return { points, service };
+}
+
+/** The claims of the other instances, as far as they are recent. */
+export function othersClaims(view: RowView, purse: Purse, instance: string, elapsed: number): Amount[] {
+  const believed = view.holdings.filter(
+    ({ value, by }) => value.purse === purse && value.instance !== instance && elapsed - by <= value.leaseMs * believedLeases,
+  );
+  return believed.map(({ value }) => value.claim).filter(({ points }) => points > 0);
+}
+
+/** How much more than the last second's demand a lease covers, and for how many calls at least. */
+const headroom = 1.25;
+const fewestCalls = 3;
+
+/** What an instance expects to spend beside what waits: as much as in the last lease life, and some calls like the one at hand. */
+export function expectedDemand(lastLease: Amount, call: Amount): Amount {
+  return most(times(lastLease, headroom), times(call, fewestCalls));
+}
+
+/** What an instance asks for. */
+export interface Ask {
+  /** All that it could use now. */
+  readonly want: Amount;
+  /** All that it has to get, now and later: by this the budget is shared among instances that want more than there is. */
+  readonly claim: Amount;
+  /** The smallest lease that is of use: what the call at the head of its queue costs. */
+  readonly atLeast: Amount;
+}
+
+/**
+ * How much of what is free one instance takes: all that it wants if there is enough for all, else its share by its claim.
+ * @returns {@link nothing} where not even the smallest useful lease is free.
+ */
+export function grant(ask: Ask, free: Amount, others: Amount, limit: Amount): Amount {
+  const floor = most(ask.atLeast, times(limit, smallestShare));
+  const share = {
+    points: shareOf(free.points, Math.max(ask.want.points, ask.claim.points), others.points),
+    service: shareOf(free.service, Math.max(ask.want.service, ask.claim.service), others.service),
+  };
+  const lease = whole(least(ask.want, least(free, most(share, floor))));
+  return lease.points > 0 && fits(ask.atLeast, lease) ? lease : nothing;
+}
+
+function shareOf(free: number, mine: number, others: number): number {
+  return mine + others <= free ? mine : (free * mine) / (mine + others);
+}
+
+function whole(amount: Amount): Amount {
+  return { points: Math.floor(amount.points), service: Math.floor(amount.service) };
+}
+
+/** The limit less what others and the reader itself have spent in the window or may still spend. */
+export function freeOf(limit: Amount, others: Amount, own: Amount): Amount {
+  return less(limit, add(others, own));
+}
+
+/**
+ * All holdings with this instance's new one: others' are passed on with what the reader knows of their age, and forgotten once nothing of
+ * them counts any more.
+ */
+export function holdingsWith(holding: Holding, view: RowView, at: Moment, rules: RateRules): Holding[] {
+  const kept: Holding[] = [];
+  for (const { value, by } of view.holdings) {
+    const own = value.instance === holding.instance && value.purse === holding.purse;
+    const over = by + value.leaseMs + rules.windowMs <= at.elapsed;
+    if (!own && !over) kept.push({ ...value, ageMs: agedBy(by, at) });
+  }
+  return [...kept, holding];
+}
+
+/** An age as it is written: a lower bound, so rounded down to whole milliseconds. */
+export function agedBy(by: number, at: Moment): Millis {
+  return millis(Math.max(0, Math.floor(at.elapsed - by)));
+}

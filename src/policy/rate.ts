@@ -1,0 +1,70 @@
+import type { Amount, Purse } from '../domain/budget.ts';
+import type { Millis } from '../domain/time.ts';
+import type { KeyShape, Vault } from '../domain/vault.ts';
+
+/** The numbers of B2 to B4 and F7. All are settings. */
+export interface RateRules {
+  /** Points that a vault takes in every window (B2). */
+  readonly points: number;
+  readonly windowMs: Millis;
+  /** Share of the service's own limits that the broker uses, at most 1. */
+  readonly serviceShare: number;
+  /** Share of both budgets that is kept for probes (B4). */
+  readonly probeShare: number;
+  /** How long a lease may be spent after it was drawn (B3). */
+  readonly leaseMs: Millis;
+  /** How far apart the wall clocks of two instances may be. */
+  readonly clockSkewMs: Millis;
+  /** Share of the budget that each instance falls to while the store is away; so many instances that these shares add up to 1 are safe. */
+  readonly awayShare: number;
+}
+
+/** Service units that a vault takes in every window: what the broker uses of the service's limit is cut in a million parts. */
+export const serviceUnits = 1_000_000;
+
+/**
+ * Operations in 10 s that the service takes of each key type (facts, key-vault-behaviour 7.4, "other transactions"): each counts
+ * 1/limit of the window, and types on one vault share it. Canary, wrap, unwrap and GET count alike.
+ */
+const serviceLimits: Readonly<Record<string, number>> = {
+  'RSA/2048': 4000,
+  'RSA/3072': 1000,
+  'RSA/4096': 500,
+  'RSA-HSM/2048': 2000,
+  'RSA-HSM/3072': 500,
+  'RSA-HSM/4096': 250,
+};
+const serviceWindowMs = 10_000;
+const strictestLimit = Math.min(...Object.values(serviceLimits));
+
+const managedHsm = 'managedHsm:';
+
+/**
+ * The shape under which a call is admitted. A Managed HSM does not throttle cryptographic operations (facts, 3.6): the points alone hold
+ * there, and the shape says so.
+ */
+export function shapeAt(kind: Vault['kind'], key: KeyShape): KeyShape {
+  return kind === 'managedHsm' ? { keyType: managedHsm + key.keyType, keySize: key.keySize } : key;
+}
+
+/** Name of a shape in `byKeyType`, e.g. `RSA-HSM/3072`. */
+export function shapeName(key: KeyShape): string {
+  return `${key.keyType}/${key.keySize}`;
+}
+
+/**
+ * What one operation takes of the service's limit.
+ * @param shape as {@link shapeName} gives it; an unknown one costs as much as the dearest known.
+ * @returns whole service units, rounded up.
+ */
+export function serviceCost(shape: string, rules: RateRules): number {
+  if (shape.startsWith(managedHsm)) return 0;
+  const limit = serviceLimits[shape] ?? strictestLimit;
+  return Math.ceil(serviceUnits / (limit * rules.serviceShare * (rules.windowMs / serviceWindowMs)));
+}
+
+/** What a purse holds in every window, by both rules. */
+export function limitOf(purse: Purse, rules: RateRules): Amount {
+  const share = purse === 'probes' ? rules.probeShare : 1 - rules.probeShare;
+  return { points: Math.floor(rules.points * share), service: Math.floor(serviceUnits * share) };
+}
