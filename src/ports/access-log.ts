@@ -10,6 +10,4 @@ export interface AccessLog {
   /** `decide` sees undefined where nothing is stored of the link. Resolves when the change is durable, with what is stored. */
   changeLink(ref: LinkRef, decide: (stored: LinkAccess | undefined) => Change<LinkAccess>): Promise<LinkAccess | undefined>;
   changeVault(vault: string, decide: (stored: VaultHealth) => Change<VaultHealth>): Promise<VaultHealth>;
-  /** Forgets what is known of a link that is no longer linked. */
-  forgetLink(ref: LinkRef): Promise<void>;
 }

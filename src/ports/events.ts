@@ -17,6 +17,8 @@ export interface EventLog {
   /** Stores events; one whose id is already there is not stored twice. */
   publish(events: readonly BrokerEvent[]): Promise<void>;
   page(request: PageRequest & { readonly since: number | null; readonly subject: string | null }): Promise<Page<BrokerEvent>>;
+  /** Whether the text has the form of a `next` of this list. A page behind any other text is empty. */
+  isCursor(text: string): boolean;
   /** Publishes what a killed instance stored with a change and did not get to publish. Run by the watch. */
   sweep(): Promise<void>;
 }

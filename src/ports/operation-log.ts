@@ -14,8 +14,10 @@ export interface OperationLog {
   readonly instance: string;
   /** Oldest first; by server and by time of the operation where asked. Rejects with `StoreAway`. */
   page(request: PageRequest & { readonly since: number | null; readonly server: string | null }): Promise<Page<NumberedRecord>>;
+  /** Whether the text has the form of a `next` of this list. A page behind any other text is empty. */
+  isCursor(text: string): boolean;
   /** Stores what waits; resolves when it is stored or the store is away. */
   flush(): Promise<void>;
-  /** How many records wait in memory, and how many went to the log alone since the start. */
-  backlog(): { readonly waiting: number; readonly spilled: number };
+  /** Number of the newest record, how many wait in memory, and how many went to the log alone since the start. */
+  backlog(): { readonly issued: number; readonly waiting: number; readonly spilled: number };
 }

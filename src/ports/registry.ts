@@ -1,5 +1,5 @@
 import type { BrokerEvent } from '../domain/event.ts';
-import type { RegisteredServer } from '../domain/server.ts';
+import type { RegisteredServer, Server } from '../domain/server.ts';
 import type { Vault } from '../domain/vault.ts';
 
 /** What one change of a server stores, in one transaction with its events. `next` null removes the server with all that belongs to it. */
@@ -7,6 +7,9 @@ export interface ServerChange {
   readonly next: RegisteredServer | null;
   readonly events: readonly BrokerEvent[];
 }
+
+/** Where a server stood when its standing was stored last; its clock runs on without a write (A5). */
+export type ServerStanding = Pick<Server, 'name' | 'state' | 'since' | 'clock'>;
 
 /**
  * Vaults, servers, links and databases. Methods reject with `StoreAway` and nothing else, `peek*` with nothing at all.
@@ -40,4 +43,10 @@ export interface Registry {
 
   /** All servers' names, in pages by name: those after `after`, at most `limit`; fewer than `limit` means the end. */
   serverNames(after: string | null, limit: number): Promise<readonly string[]>;
+
+  /**
+   * The servers that are not online, in pages by name, found without looking at all of them. One that was online again, or removed, at the
+   * moment of a kill may be among them: whoever shows one looks it up.
+   */
+  serversNotOnline(after: string | null, limit: number): Promise<readonly ServerStanding[]>;
 }

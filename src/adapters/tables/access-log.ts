@@ -1,0 +1,65 @@
+import { linkKey, soundVault, type Change, type LinkAccess, type LinkRef, type VaultHealth } from '../../domain/access.ts';
+import type { AccessLog } from '../../ports/access-log.ts';
+import type { Clock } from '../../ports/clock.ts';
+import { createTurns } from './compare-and-set.ts';
+import type { EventfulStep, Outbox } from './outbox.ts';
+import { hashKey, jsonColumns, jsonValue } from './rows.ts';
+import type { Row, RowKey, Store, StoredRow, Write } from './table.ts';
+
+const vaultRow = 'vault';
+/** Row keys of links: from `link:` to below `link;`. */
+const linkRows = { from: 'link:', below: 'link;' } as const;
+
+/** The key is hashed, since a key id holds slashes. */
+function keyOf(ref: LinkRef): RowKey {
+  return { partition: ref.vault, row: `${linkRows.from}${hashKey(linkKey(ref))}` };
+}
+
+export function linkRow(access: LinkAccess): Row {
+  return { ...keyOf(access.ref), columns: jsonColumns(access) };
+}
+
+/** The access log in table `access`: a partition a vault, with a row a link and one of the vault. */
+export function createAccessLog(store: Store, clock: Clock, outbox: Outbox): AccessLog {
+  const table = store.table('access');
+  const inTurn = createTurns();
+
+  async function change<T>(key: RowKey, read: (stored: StoredRow | undefined) => T, decide: (value: T) => Change<T>): Promise<T> {
+    return inTurn(`${key.partition}/${key.row}`, () =>
+      outbox.change({ table: 'access', partition: key.partition }, async (): Promise<EventfulStep<T>> => {
+        const stored = await table.get(key);
+        const value = read(stored);
+        const change = decide(value);
+        if (change === null) return { result: value, writes: [], events: [] };
+        return { result: change.next, writes: [conditional(stored, { ...key, columns: jsonColumns(change.next) })], events: change.events };
+      }),
+    );
+  }
+
+  return {
+    async read(vault) {
+      const readAt = clock.now();
+      const { rows } = await table.list({ partition: vault });
+      const links = rows.filter(({ row }) => row >= linkRows.from && row < linkRows.below).map((row) => jsonValue<LinkAccess>(row));
+      return { vault, health: healthOf(rows.find(({ row }) => row === vaultRow)), links, readAt };
+    },
+
+    changeLink: (ref, decide) =>
+      change<LinkAccess | undefined>(
+        keyOf(ref),
+        (row) => row && jsonValue<LinkAccess>(row),
+        (stored) => decide(stored),
+      ),
+
+    changeVault: (vault, decide) => change({ partition: vault, row: vaultRow }, healthOf, decide),
+  };
+}
+
+function healthOf(row: StoredRow | undefined): VaultHealth {
+  return row === undefined ? soundVault : jsonValue<VaultHealth>(row);
+}
+
+/** The write that takes place only if the row is still as it was read. */
+function conditional(stored: StoredRow | undefined, row: Row): Write {
+  return stored === undefined ? { kind: 'insert', row } : { kind: 'replace', row, etag: stored.etag };
+}

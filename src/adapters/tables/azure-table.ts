@@ -1,0 +1,184 @@
+import { odata, type TableClient, type TransactionAction } from '@azure/data-tables';
+import type { Millis } from '../../domain/time.ts';
+import { StoreAway } from '../../ports/store.ts';
+import { meaningOf, within } from './faults.ts';
+import { fromEntity, toEntity } from './rows.ts';
+import type { Listing, PartitionQuery, Row, RowKey, StoredRow, Table, Write } from './table.ts';
+
+/** Most rows that Tables gives in one answer. */
+const pageLimit = 1000;
+
+/** A table that can be made before its first use. */
+export interface AzureTable extends Table {
+  create(): Promise<void>;
+}
+
+/**
+ * One table of Azure Tables. Every call ends within `limit`, and is tried once: the SDK's retries are off, and the roads decide what
+ * an absent store means. Two exceptions, inside the same limit: a reset connection, and a table that is not there yet.
+ */
+export function createAzureTable(client: TableClient, limit: Millis): AzureTable {
+  const caller: Caller = { client, limit };
+  return {
+    create: () => within(limit, (abortSignal) => create(client, abortSignal)),
+    async get(key) {
+      const read = (abortSignal: AbortSignal): Promise<StoredRow | undefined> => readEntity(client, key, abortSignal);
+      return attempt(caller, { call: read, onReset: read, onCondition: undefined });
+    },
+    list: (range, most = Infinity) => query(caller, rangeFilter(range), most),
+    beyond: async (after, most) => (await query(caller, odata`PartitionKey gt ${after}`, most)).rows,
+    async write(writes) {
+      const send = async (abortSignal: AbortSignal): Promise<boolean> => {
+        await (writes.length === 1
+          ? sendOne(client, writes, abortSignal)
+          : client.submitTransaction(writes.map(toAction), { abortSignal }));
+        return true;
+      };
+      // After a reset the write may have landed. Tried again, its condition then fails; so the row itself says which it was.
+      const sendAgain = async (abortSignal: AbortSignal): Promise<boolean> =>
+        (await landed(writes, (row) => readEntity(client, row, abortSignal))) || send(abortSignal);
+      return attempt(caller, { call: send, onReset: sendAgain, onCondition: false });
+    },
+  };
+}
+
+interface Caller {
+  readonly client: TableClient;
+  readonly limit: Millis;
+}
+
+interface Attempt<T> {
+  readonly call: (abortSignal: AbortSignal) => Promise<T>;
+  /** What to call the second time if the first met a reset. */
+  readonly onReset: (abortSignal: AbortSignal) => Promise<T>;
+  /** The result where the service says that a condition did not hold. */
+  readonly onCondition: T;
+}
+
+async function attempt<T>({ client, limit }: Caller, { call, onReset, onCondition }: Attempt<T>): Promise<T> {
+  return within(limit, async (abortSignal) => {
+    const first = await outcome(call, abortSignal, onCondition);
+    if ('value' in first) return first.value;
+    if (first.trouble === 'tableMissing') await create(client, abortSignal);
+    const second = await outcome(first.trouble === 'reset' ? onReset : call, abortSignal, onCondition);
+    if ('value' in second) return second.value;
+    throw new StoreAway(`the store failed twice: ${second.trouble}`);
+  });
+}
+
+async function outcome<T>(
+  call: Attempt<T>['call'],
+  abortSignal: AbortSignal,
+  onCondition: T,
+): Promise<{ value: T } | { trouble: 'reset' | 'tableMissing' }> {
+  try {
+    return { value: await call(abortSignal) };
+  } catch (error) {
+    const meaning = meaningOf(error);
+    if (meaning instanceof StoreAway) throw meaning;
+    return meaning === 'condition' ? { value: onCondition } : { trouble: meaning };
+  }
+}
+
+/** Several instances may do it at once: the SDK takes the refusal of a table that exists for a success. */
+async function create(client: TableClient, abortSignal: AbortSignal): Promise<void> {
+  try {
+    await client.createTable({ abortSignal });
+  } catch (error) {
+    const meaning = meaningOf(error);
+    throw meaning instanceof StoreAway ? meaning : new StoreAway(`the table cannot be made: ${meaning}`);
+  }
+}
+
+/** A page may be short or empty and still have a successor: only a missing continuation token is the end. */
+async function query(caller: Caller, filter: string, most: number): Promise<Listing> {
+  const rows: StoredRow[] = [];
+  let reads = 0;
+  let token: string | undefined;
+  do {
+    const { rows: found, next } = await readPage(caller, { filter, size: Math.min(pageLimit, most - rows.length), token });
+    rows.push(...found);
+    reads += 1;
+    token = next;
+  } while (token !== undefined && rows.length < most);
+  return { rows, reads };
+}
+
+interface PageQuery {
+  readonly filter: string;
+  readonly size: number;
+  readonly token: string | undefined;
+}
+
+async function readPage(caller: Caller, { filter, size, token }: PageQuery): Promise<Page> {
+  const read = async (abortSignal: AbortSignal): Promise<Page> => {
+    const pages = caller.client.listEntities({ queryOptions: { filter }, abortSignal });
+    const found = await pages.byPage({ maxPageSize: size, ...(token === undefined ? {} : { continuationToken: token }) }).next();
+    return found.done === true ? noRows : { rows: found.value.map(fromEntity), next: found.value.continuationToken };
+  };
+  return attempt(caller, { call: read, onReset: read, onCondition: noRows });
+}
+
+interface Page {
+  readonly rows: readonly StoredRow[];
+  readonly next: string | undefined;
+}
+
+const noRows: Page = { rows: [], next: undefined };
+
+function rangeFilter({ partition, from, after, below }: PartitionQuery): string {
+  const clauses = [odata`PartitionKey eq ${partition}`];
+  if (from !== undefined) clauses.push(odata`RowKey ge ${from}`);
+  if (after !== undefined) clauses.push(odata`RowKey gt ${after}`);
+  if (below !== undefined) clauses.push(odata`RowKey lt ${below}`);
+  return clauses.join(' and ');
+}
+
+async function sendOne(client: TableClient, [write]: readonly Write[], abortSignal: AbortSignal): Promise<unknown> {
+  switch (write?.kind) {
+    case undefined:
+      return undefined;
+    case 'insert':
+      return client.createEntity(toEntity(write.row), { abortSignal });
+    case 'put':
+      return client.upsertEntity(toEntity(write.row), 'Replace', { abortSignal });
+    case 'replace':
+      return client.updateEntity(toEntity(write.row), 'Replace', { abortSignal, etag: write.etag });
+    case 'remove':
+      return client.deleteEntity(write.row.partition, write.row.row, { abortSignal, etag: write.etag ?? '*' });
+  }
+}
+
+/** INVARIANT: a transaction's removals carry no ETag, since the SDK sends none; they stand beside a conditional write of the same partition. */
+function toAction(write: Write): TransactionAction {
+  switch (write.kind) {
+    case 'insert':
+      return ['create', toEntity(write.row)];
+    case 'put':
+      return ['upsert', toEntity(write.row), 'Replace'];
+    case 'replace':
+      return ['update', toEntity(write.row), 'Replace', { etag: write.etag }];
+    case 'remove':
+      return ['delete', { partitionKey: write.row.partition, rowKey: write.row.row }];
+  }
+}
+
+/** Whether the first conditional write stands in the table as it was sent. Then all of its transaction does. */
+async function landed(writes: readonly Write[], read: (row: Row) => Promise<StoredRow | undefined>): Promise<boolean> {
+  const guard = writes.find((write) => write.kind === 'insert' || write.kind === 'replace');
+  if (guard === undefined || guard.kind === 'remove') return false;
+  const stored = await read(guard.row);
+  return (
+    stored !== undefined &&
+    JSON.stringify(Object.entries(stored.columns).sort()) === JSON.stringify(Object.entries(guard.row.columns).sort())
+  );
+}
+
+async function readEntity(client: TableClient, key: RowKey, abortSignal: AbortSignal): Promise<StoredRow | undefined> {
+  try {
+    return fromEntity(await client.getEntity(key.partition, key.row, { abortSignal }));
+  } catch (error) {
+    if (meaningOf(error) === 'condition') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,55 @@
+import { RestError } from '@azure/data-tables';
+import type { Millis } from '../../domain/time.ts';
+import { StoreAway } from '../../ports/store.ts';
+
+/** The store said that it will never take this write as it is (400, 413): trying again cannot help. */
+export class StoreRefused extends StoreAway {}
+
+/** What a failed call means to us; everything else is `StoreAway`. */
+export type Meaning = 'condition' | 'tableMissing' | 'reset' | StoreAway;
+
+/** Names the status and code alone: an SDK error carries the request with its authorisation. */
+export function meaningOf(error: unknown): Meaning {
+  if (error instanceof StoreAway) return error;
+  if (!(error instanceof RestError)) return new StoreAway('the call to the store failed');
+  const name = serviceCode(error) ?? error.code ?? 'no code';
+  return error.statusCode === undefined ? meaningOfSilence(name) : meaningOfAnswer(error.statusCode, name);
+}
+
+/** The service closes idle connections, at times in the very moment of a call: such a reset says nothing of the store. */
+function meaningOfSilence(code: string): Meaning {
+  return code === 'ECONNRESET' || code === 'EPIPE' ? 'reset' : new StoreAway(`no answer from the store: ${code}`);
+}
+
+function meaningOfAnswer(status: number, code: string): Meaning {
+  if (status === 404) return code === 'TableNotFound' ? 'tableMissing' : 'condition';
+  if (status === 412 || (status === 409 && code !== 'TableBeingDeleted')) return 'condition';
+  const away = `the store answered ${status}: ${code}`;
+  return status === 400 || status === 413 ? new StoreRefused(away) : new StoreAway(away);
+}
+
+/** The service's own code, e.g. `TableNotFound`. In a transaction's error it is `code` itself. */
+function serviceCode(error: RestError): string | undefined {
+  const details = error.details;
+  if (typeof details !== 'object' || details === null || !('odataError' in details)) return undefined;
+  const { odataError } = details;
+  if (typeof odataError !== 'object' || odataError === null || !('code' in odataError)) return undefined;
+  return typeof odataError.code === 'string' ? odataError.code : undefined;
+}
+
+/** Gives `call` until `limit`: the signal ends it, and if it does not heed the signal (a token step may not), the answer is not waited for. */
+export async function within<T>(limit: Millis, call: (abortSignal: AbortSignal) => Promise<T>): Promise<T> {
+  const abort = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new StoreAway(`no answer from the store within ${limit} ms`));
+      abort.abort();
+    }, limit);
+  });
+  try {
+    return await Promise.race([call(abort.signal), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,68 @@
+import type { NumberedRecord } from '../../domain/operation.ts';
+import { millis, minutes, type Millis } from '../../domain/time.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { OperationLog } from '../../ports/operation-log.ts';
+import { createGroupCommit } from './group-commit.ts';
+import { isOperationCursor, fromCursor, hourOf, rowToRecords, toCursor } from './operation-rows.ts';
+import { createRecordQueue } from './record-queue.ts';
+import { timeKey } from './rows.ts';
+import { scanPage } from './scan.ts';
+import type { RowKey, Store } from './table.ts';
+
+export interface OperationLogOptions {
+  readonly clock: Clock;
+  /** Name of this instance; another at each start of the process, since numbers begin at 1. */
+  readonly instance: string;
+  /** Writes a record to the log, at once; false if that failed. */
+  readonly log: (record: NumberedRecord) => boolean;
+  /** Within what time a record is stored (P3); default and upper bound 200 ms. Half of it a record may wait, half is the write's. */
+  readonly commitMs?: Millis;
+  /** How many records may wait in memory; default 10,000. */
+  readonly queueLength?: number;
+}
+
+/** Clocks are set back by small amounts: a record may be stored under an hour before its own time. */
+const clockSetBack = minutes(1);
+
+/**
+ * The operation log in table `operations`: a row a group, a partition an hour of commit. Oldest first means by the time of commit; a group
+ * that a store's absence held back stands where it was formed. A malformed cursor gives an empty page: `isOperationCursor` tells it before.
+ */
+export function createOperationLog(store: Store, options: OperationLogOptions): OperationLog & { close(): Promise<void> } {
+  const table = store.table('operations');
+  const { clock, instance, log, commitMs = millis(200), queueLength = 10_000 } = options;
+  const queue = createRecordQueue({ instance, log, queueLength });
+  const commit = createGroupCommit(table, queue, { clock, instance, waitMs: millis(commitMs / 2) });
+
+  return {
+    instance,
+    append: (record) => commit.append(record),
+    flush: () => commit.flush(),
+    backlog: () => queue.counts(),
+    close: () => commit.close(),
+    isCursor: isOperationCursor,
+    async page({ after, limit, since, server }) {
+      const cursor = after === null ? undefined : fromCursor(after);
+      if (after !== null && cursor === undefined) return { items: [], next: null };
+      return scanPage<NumberedRecord>(table, {
+        start: cursor ?? startAt(since),
+        limit,
+        behind: (row) => toCursor(row, rowToRecords(row).length),
+        unpack: (row) => {
+          const seen = cursor !== undefined && row.partition === cursor.partition && row.row === cursor.row ? cursor.index : -1;
+          return rowToRecords(row)
+            .map((item, index) => ({ item, index, cursor: toCursor(row, index) }))
+            .filter(
+              ({ item, index }) => index > seen && (since === null || item.at >= since) && (server === null || item.server === server),
+            );
+        },
+      });
+    },
+  };
+}
+
+function startAt(since: number | null): RowKey {
+  if (since === null) return { partition: '', row: '' };
+  const from = Math.max(0, since - clockSetBack);
+  return { partition: hourOf(from), row: timeKey(from) };
+}

@@ -1,0 +1,128 @@
+import type { BrokerEvent } from '../../domain/event.ts';
+import { minutes, seconds, type Instant } from '../../domain/time.ts';
+import type { Clock } from '../../ports/clock.ts';
+import { compareAndSet, type Step } from './compare-and-set.ts';
+import { hashKey, jsonColumns, jsonValue, timeKey } from './rows.ts';
+import { removeRows, type Row, type RowKey, type Store, type TableName } from './table.ts';
+
+/** The partition that a change is made in. */
+export interface Place {
+  readonly table: Extract<TableName, 'servers' | 'access' | 'audits'>;
+  readonly partition: string;
+}
+
+/** A step of a compare-and-set loop with the events that tell of its change. */
+export interface EventfulStep<T> extends Step<T> {
+  readonly events: readonly BrokerEvent[];
+}
+
+/**
+ * Carries events from a change to the event log so that no crash can lose or invent one:
+ *
+ *   announce (row in `outbox`) ── change + `event:` rows, one transaction ── publish ── remove `event:` rows ── remove announcement
+ *   crash here: no change, no event │ here: the sweep finds the announcement, publishes (twice is once), removes
+ */
+export interface Outbox {
+  /** The compare-and-set loop round `step`; returns when the change is durable. The events reach the log right after, in the background. */
+  change<T>(place: Place, step: () => Promise<EventfulStep<T>>): Promise<T>;
+  /** Publishes what killed instances announced and did not publish. */
+  sweep(): Promise<void>;
+  /** Resolves when nothing is being published. */
+  idle(): Promise<void>;
+}
+
+interface Announcement {
+  readonly key: RowKey;
+  readonly at: Instant;
+}
+
+/** Row keys of events waiting in a place: from `event:` to below `event;`. */
+export const eventRows = { from: 'event:', below: 'event;' } as const;
+
+/** A change is in flight for at most so long after its announcement; then the announcement is renewed before the next try. */
+const renewAfter = seconds(10);
+/** Only an announcement that no change can follow any more is removed unheard. Far beyond `renewAfter`, a write's time limit and the clocks' difference. */
+const settledAfter = minutes(5);
+/** Younger announcements are left to the instance that made them. */
+const sweepAfter = seconds(5);
+
+export function createOutbox(store: Store, clock: Clock, publish: (events: readonly BrokerEvent[]) => Promise<void>): Outbox {
+  const announcements = store.table('outbox');
+  const underWay = new Set<Promise<void>>();
+
+  async function announce(place: Place, earlier: Announcement | undefined): Promise<Announcement> {
+    const at = clock.now();
+    if (earlier !== undefined && at - earlier.at < renewAfter) return earlier;
+    const key = { partition: 'outbox', row: `${timeKey(at)}:${clock.uuid()}` };
+    await announcements.write([{ kind: 'put', row: { ...key, columns: { table: place.table, partition: place.partition } } }]);
+    return { key, at };
+  }
+
+  async function deliver(place: Place, announcement: Announcement, events: readonly BrokerEvent[]): Promise<void> {
+    await publish(events);
+    await removeRows(
+      store.table(place.table),
+      events.map((event) => waitingRow(place, event)),
+    );
+    await removeRows(announcements, [announcement.key]);
+  }
+
+  function inBackground(work: Promise<void>): void {
+    // Nothing is lost where this fails: the announcement stands, and the sweep takes over.
+    const settled = work.catch(() => undefined).finally(() => underWay.delete(settled));
+    underWay.add(settled);
+  }
+
+  async function sweepPlace(place: Place): Promise<void> {
+    const table = store.table(place.table);
+    const { rows } = await table.list({ partition: place.partition, ...eventRows });
+    await publish(rows.map((row) => jsonValue<BrokerEvent>(row)));
+    await removeRows(table, rows);
+  }
+
+  return {
+    async change(place, step) {
+      let announcement: Announcement | undefined;
+      let events: readonly BrokerEvent[] = [];
+      const result = await compareAndSet(store.table(place.table), async () => {
+        const taken = await step();
+        events = taken.writes.length === 0 ? [] : taken.events;
+        if (events.length > 0) announcement = await announce(place, announcement);
+        return {
+          result: taken.result,
+          writes: [...taken.writes, ...events.map((event) => ({ kind: 'put' as const, row: waitingRow(place, event) }))],
+        };
+      });
+      if (announcement !== undefined) inBackground(deliver(place, announcement, events));
+      return result;
+    },
+
+    async sweep() {
+      const now = clock.now();
+      const { rows } = await announcements.list({ partition: 'outbox', below: timeKey(now - sweepAfter) });
+      for (const place of placesOf(rows)) await sweepPlace(place);
+      await removeRows(
+        announcements,
+        rows.filter((row) => row.row < timeKey(now - settledAfter)),
+      );
+    },
+
+    async idle() {
+      while (underWay.size > 0) await Promise.all(underWay);
+    },
+  };
+}
+
+function waitingRow(place: Place, event: BrokerEvent): Row {
+  return { partition: place.partition, row: `${eventRows.from}${timeKey(event.time)}:${hashKey(event.id)}`, columns: jsonColumns(event) };
+}
+
+function placesOf(rows: readonly Row[]): readonly Place[] {
+  const places = new Map<string, Place>();
+  for (const { columns } of rows) {
+    const { table, partition } = columns;
+    if ((table === 'servers' || table === 'access' || table === 'audits') && typeof partition === 'string')
+      places.set(`${table}:${partition}`, { table, partition });
+  }
+  return [...places.values()];
+}

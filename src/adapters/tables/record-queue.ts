@@ -1,0 +1,57 @@
+import type { NumberedRecord, OperationRecord } from '../../domain/operation.ts';
+import { firstRun, type Waiting } from './operation-rows.ts';
+
+export interface RecordQueueOptions {
+  readonly instance: string;
+  /** Writes a record to the log, at once; false if that failed. */
+  readonly log: (record: NumberedRecord) => boolean;
+  /** How many records may wait. */
+  readonly queueLength: number;
+}
+
+/** The records that wait in memory, and the numbers given out. A number is given out only with a place for its record (P3: gapless). */
+export interface RecordQueue {
+  /** @returns the number; null where the record can neither wait nor be written to the log: then no number is used up. */
+  add(record: OperationRecord): number | null;
+  /** The longest run from the front that one row can hold; stays in the queue until `drop`. Empty where nothing waits. */
+  front(): readonly Waiting[];
+  /** Takes so many records from the front. */
+  drop(count: number): void;
+  /** Writes so many records from the front to the log, and drops them; false, and nothing is dropped, if the log fails. */
+  spill(count: number): boolean;
+  counts(): { readonly issued: number; readonly waiting: number; readonly spilled: number };
+}
+
+export function createRecordQueue({ instance, log, queueLength }: RecordQueueOptions): RecordQueue {
+  let issued = 0;
+  let spilled = 0;
+  let waiting: Waiting[] = [];
+
+  return {
+    add(record) {
+      const number = issued + 1;
+      if (waiting.length < queueLength) {
+        waiting.push({ number, json: JSON.stringify(record) });
+      } else {
+        if (!log({ ...record, instance, number })) return null;
+        spilled += 1;
+      }
+      issued = number;
+      return number;
+    },
+    front: () => firstRun(waiting),
+    drop: (count) => {
+      waiting = waiting.slice(count);
+    },
+    spill(count) {
+      const written = waiting
+        .slice(0, count)
+        .every(({ number, json }) => log({ ...(JSON.parse(json) as OperationRecord), instance, number }));
+      if (!written) return false;
+      waiting = waiting.slice(count);
+      spilled += count;
+      return true;
+    },
+    counts: () => ({ issued, waiting: waiting.length, spilled }),
+  };
+}

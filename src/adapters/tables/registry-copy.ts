@@ -1,0 +1,67 @@
+import type { RegisteredServer } from '../../domain/server.ts';
+import type { Vault } from '../../domain/vault.ts';
+
+/** A place in the order in which reads and writes were begun. */
+export type Order = number;
+
+/**
+ * The copy of the registry in memory. Answers arrive out of order; each is kept only if it was begun later than what is there, so that a
+ * slow read never undoes a newer one. A change's order is taken before its read, so that whatever another instance stored later wins.
+ */
+export interface RegistryCopy {
+  begin(): Order;
+  /** Runs a work that will keep something of a server: while it runs, the copy concerns itself with that server. */
+  during<T>(name: string, work: () => Promise<T>): Promise<T>;
+  /** Whether the server is in the copy, or about to be: what a work under way has read may be out of date when it is kept. */
+  concerns(name: string): boolean;
+  server(name: string): RegisteredServer | undefined;
+  /** Keeps what the store said of a server; undefined: there is none. */
+  keepServer(name: string, order: Order, registered: RegisteredServer | undefined): void;
+  serverNames(): readonly string[];
+  vault(name: string): Vault | undefined;
+  vaults(): readonly Vault[];
+  keepVaults(order: Order, vaults: readonly Vault[]): void;
+  /** Whether the vaults were ever read. */
+  knowsVaults(): boolean;
+}
+
+export function createRegistryCopy(): RegistryCopy {
+  const servers = new Map<string, { readonly order: Order; readonly registered: RegisteredServer | undefined }>();
+  const underWay = new Map<string, number>();
+  let vaults: readonly Vault[] = [];
+  let vaultsByName = new Map<string, Vault>();
+  let vaultsOrder: Order = 0;
+  let begun: Order = 0;
+
+  return {
+    begin: () => ++begun,
+    async during(name, work) {
+      underWay.set(name, (underWay.get(name) ?? 0) + 1);
+      try {
+        return await work();
+      } finally {
+        const others = (underWay.get(name) ?? 1) - 1;
+        if (others === 0) underWay.delete(name);
+        else underWay.set(name, others);
+      }
+    },
+    concerns: (name) => underWay.has(name) || servers.get(name)?.registered !== undefined,
+    server: (name) => servers.get(name)?.registered,
+    keepServer(name, order, registered) {
+      const known = servers.get(name);
+      if (known !== undefined && known.order > order) return;
+      // A removed server keeps its place, so that a slow read does not bring it back; a name that never was takes none.
+      if (known !== undefined || registered !== undefined) servers.set(name, { order, registered });
+    },
+    serverNames: () => [...servers].filter(([, { registered }]) => registered !== undefined).map(([name]) => name),
+    vault: (name) => vaultsByName.get(name),
+    vaults: () => vaults,
+    keepVaults(order, read) {
+      if (order < vaultsOrder) return;
+      vaultsOrder = order;
+      vaults = read;
+      vaultsByName = new Map(read.map((vault) => [vault.name, vault]));
+    },
+    knowsVaults: () => vaultsOrder > 0,
+  };
+}

@@ -1,0 +1,216 @@
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import type { BrokerEvent } from '../../src/domain/event.ts';
+import type { RegisteredServer, Tier } from '../../src/domain/server.ts';
+import type { EventLog } from '../../src/ports/events.ts';
+import type { Registry } from '../../src/ports/registry.ts';
+import { StoreAway } from '../../src/ports/store.ts';
+import { aLink, anEvent, aRegistered, aVault, keyId } from '../support/stored-values.ts';
+
+/** One instance's registry on a store that it shares with the others of its rig. */
+export interface RegistryInstance {
+  readonly registry: Registry & { refresh(): Promise<void> };
+  readonly events: EventLog;
+}
+
+export interface RegistryRig {
+  open(): RegistryInstance;
+  /** Makes the store away, or ends that. */
+  setAway(away: boolean): void | Promise<void>;
+}
+
+/** Stores `databases` under `name`, whatever was there. */
+async function put(
+  registry: Registry,
+  name: string,
+  databases: readonly (readonly [string, Tier])[] = [],
+): Promise<RegisteredServer | undefined> {
+  return registry.changeServer(name, () => ({ next: aRegistered(name, databases), events: [] }));
+}
+
+function withDatabase(stored: RegisteredServer, name: string, tier: Tier): RegisteredServer {
+  return { ...stored, databases: new Map(stored.databases).set(name, tier) };
+}
+
+export function describeRegistry(name: string, factory: () => Promise<RegistryRig>): void {
+  describe(`registry: ${name}`, () => {
+    let rig: RegistryRig;
+    let a: RegistryInstance;
+    let b: RegistryInstance;
+    beforeEach(async () => {
+      rig = await factory();
+      a = rig.open();
+      b = rig.open();
+    });
+
+    it('servers that are not online are found by name, in pages; one that is online again, or removed, is gone from there', async () => {
+      const stand = (name: string, state: 'online' | 'atRisk' | 'pendingValidation') =>
+        a.registry.changeServer(name, (stored) => {
+          const known = stored ?? aRegistered(name);
+          return { next: { ...known, server: { ...known.server, state } }, events: [] };
+        });
+      for (const name of ['sql-a', 'sql-b', 'sql-c', 'sql-d']) await stand(name, 'pendingValidation');
+      await stand('sql-b', 'online');
+      await stand('sql-c', 'online');
+      await stand('sql-c', 'atRisk');
+      await a.registry.changeServer('sql-d', () => ({ next: null, events: [] }));
+      const first = await b.registry.serversNotOnline(null, 1);
+      expect(first).toMatchObject([{ name: 'sql-a', state: 'pendingValidation', clock: null }]);
+      expect(await b.registry.serversNotOnline('sql-a', 5)).toMatchObject([{ name: 'sql-c', state: 'atRisk' }]);
+    });
+
+    it('an unknown server is undefined in the copy and in the store', async () => {
+      expect(a.registry.peekServer('sql-demo')).toBeUndefined();
+      expect(await a.registry.readServer('sql-demo')).toBeUndefined();
+    });
+
+    it('what is stored is read back whole by another instance: links in order, databases, revision', async () => {
+      const links = [aLink(), aLink({ role: 'standby', standbyOf: keyId(), keyId: keyId('kv-north'), vault: 'kv-north', rank: 1 })];
+      const databases = [
+        ['orders', 'GeneralPurpose'],
+        ['ledger.v2_x', 'BusinessCritical'],
+      ] as const;
+      const stored = await a.registry.changeServer('sql-demo', () => ({ next: aRegistered('sql-demo', databases, links), events: [] }));
+      expect(stored?.revision).toBe(1);
+      const read = await b.registry.readServer('sql-demo');
+      expect(read).toEqual(stored);
+      expect(read?.links.map((link) => link.vault)).toEqual(['kv-west', 'kv-north']);
+    });
+
+    it('a change sees what is stored, grows the revision by one, and drops what it leaves out', async () => {
+      await put(a.registry, 'sql-demo', [
+        ['orders', 'GeneralPurpose'],
+        ['ledger', 'GeneralPurpose'],
+      ]);
+      const stored = await b.registry.changeServer('sql-demo', (current) => ({
+        next: aRegistered(current!.server.name, [['ledger', 'BusinessCritical']]),
+        events: [],
+      }));
+      expect(stored?.revision).toBe(2);
+      expect(await a.registry.readServer('sql-demo')).toEqual(stored);
+      expect([...stored!.databases]).toEqual([['ledger', 'BusinessCritical']]);
+    });
+
+    it('null changes nothing and answers what is stored', async () => {
+      const stored = await put(a.registry, 'sql-demo');
+      expect(await b.registry.changeServer('sql-demo', () => null)).toEqual(stored);
+      expect(await b.registry.changeServer('unknown', () => null)).toBeUndefined();
+    });
+
+    it('two instances that change one server at once: none of the changes is lost', async () => {
+      await put(a.registry, 'sql-demo');
+      const names = Array.from({ length: 12 }, (_, number) => `db-${number}`);
+      await Promise.all(
+        names.map((database, number) =>
+          (number % 2 === 0 ? a : b).registry.changeServer('sql-demo', (current) => ({
+            next: withDatabase(current!, database, 'GeneralPurpose'),
+            events: [],
+          })),
+        ),
+      );
+      const stored = await a.registry.readServer('sql-demo');
+      expect([...stored!.databases.keys()].sort()).toEqual([...names].sort());
+      expect(stored?.revision).toBe(13);
+    });
+
+    it('the same server registered by two instances at once is registered once', async () => {
+      const decide = (current: RegisteredServer | undefined): { next: RegisteredServer; events: [] } | null =>
+        current === undefined ? { next: aRegistered('sql-demo'), events: [] } : null;
+      const [one, other] = await Promise.all([a.registry.changeServer('sql-demo', decide), b.registry.changeServer('sql-demo', decide)]);
+      expect(one).toEqual(other);
+      expect(one?.revision).toBe(1);
+    });
+
+    it('a removed server is gone with all that belongs to it, and may be registered anew from revision 1', async () => {
+      const many = Array.from({ length: 250 }, (_, number) => [`db-${number}`, 'GeneralPurpose'] as const);
+      for (let start = 0; start < many.length; start += 90) {
+        await put(a.registry, 'sql-demo', many.slice(0, start + 90));
+      }
+      expect((await b.registry.readServer('sql-demo'))?.databases.size).toBe(250);
+      expect(await a.registry.changeServer('sql-demo', () => ({ next: null, events: [] }))).toBeUndefined();
+      expect(await b.registry.readServer('sql-demo')).toBeUndefined();
+      expect(a.registry.peekServer('sql-demo')).toBeUndefined();
+      await vi.waitFor(async () => expect(await b.registry.serverNames(null, 10)).toEqual([]), { timeout: 5000 });
+      const again = await b.registry.changeServer('sql-demo', (current) =>
+        current === undefined ? { next: aRegistered('sql-demo', [['new', 'GeneralPurpose']]), events: [] } : null,
+      );
+      expect(again?.revision).toBe(1);
+      expect([...(await a.registry.readServer('sql-demo'))!.databases.keys()]).toEqual(['new']);
+      expect(await a.registry.serverNames(null, 10)).toEqual(['sql-demo']);
+    });
+
+    it('removing an unknown server changes nothing', async () => {
+      expect(await a.registry.changeServer('unknown', () => ({ next: null, events: [anEvent('e')] }))).toBeUndefined();
+      expect((await a.events.page({ after: null, limit: 10, since: null, subject: null })).items).toEqual([]);
+    });
+
+    it('P2: the events of a change reach the event log', async () => {
+      const events: readonly BrokerEvent[] = [anEvent('one'), anEvent('two', { data: { text: 'it\'s "quoted" {braces}\r\n é 😀' } })];
+      await a.registry.changeServer('sql-demo', () => ({ next: aRegistered('sql-demo'), events }));
+      await vi.waitFor(async () => {
+        const { items } = await b.events.page({ after: null, limit: 10, since: null, subject: 'sql-demo' });
+        expect([...items].sort((x, y) => (x.id < y.id ? -1 : 1))).toEqual(events);
+      });
+      expect(await b.registry.readServer('sql-demo')).toEqual({ ...aRegistered('sql-demo'), revision: 1 });
+    });
+
+    it("the copy: a read fills it, a change of one's own is in it at once, a change of another after a refresh", async () => {
+      await put(a.registry, 'sql-demo');
+      expect(a.registry.peekServer('sql-demo')?.revision).toBe(1);
+      expect(b.registry.peekServer('sql-demo')).toBeUndefined();
+      await b.registry.readServer('sql-demo');
+      expect(b.registry.peekServer('sql-demo')?.revision).toBe(1);
+      await put(a.registry, 'sql-demo', [['orders', 'GeneralPurpose']]);
+      expect(b.registry.peekServer('sql-demo')?.revision).toBe(1);
+      await b.registry.refresh();
+      expect(b.registry.peekServer('sql-demo')?.databases.size).toBe(1);
+      await a.registry.changeServer('sql-demo', () => ({ next: null, events: [] }));
+      await b.registry.refresh();
+      expect(b.registry.peekServer('sql-demo')).toBeUndefined();
+    });
+
+    it('K1: a vault is stored once by name and once by URI; who comes second learns who was first', async () => {
+      const first = aVault('kv-west');
+      expect(await a.registry.addVault(first)).toEqual(first);
+      expect(await b.registry.addVault({ ...first, region: 'northeurope' })).toEqual(first);
+      expect(await b.registry.addVault(aVault('kv-other', first.uri))).toEqual(first);
+      expect(await b.registry.readVaults()).toEqual([first]);
+      expect(b.registry.peekVault('kv-west')).toEqual(first);
+      expect(a.registry.peekVaults()).toEqual([first]);
+    });
+
+    it('K1: of many instances that register one URI under many names at once, one wins and all learn which', async () => {
+      const vaults = Array.from({ length: 8 }, (_, number) => aVault(`kv-${number}`, 'https://shared.vault.azure.net'));
+      const answers = await Promise.all(vaults.map((vault, number) => (number % 2 === 0 ? a : b).registry.addVault(vault)));
+      expect(new Set(answers.map((vault) => vault.name)).size).toBe(1);
+      expect(await a.registry.readVaults()).toEqual([answers[0]]);
+    });
+
+    it('a vault that another instance registered is in the copy after a refresh', async () => {
+      await b.registry.refresh();
+      await a.registry.addVault(aVault('kv-west'));
+      expect(b.registry.peekVault('kv-west')).toBeUndefined();
+      await b.registry.refresh();
+      expect(b.registry.peekVault('kv-west')).toEqual(aVault('kv-west'));
+    });
+
+    it('names come in pages, in order', async () => {
+      for (const server of ['sql-c', 'sql-a', 'sql-b']) await put(a.registry, server);
+      expect(await b.registry.serverNames(null, 2)).toEqual(['sql-a', 'sql-b']);
+      expect(await b.registry.serverNames('sql-b', 2)).toEqual(['sql-c']);
+      expect(await b.registry.serverNames('sql-c', 2)).toEqual([]);
+    });
+
+    it('store away: the copy serves on, everything else rejects with StoreAway, and all is as before afterwards', async () => {
+      const stored = await put(a.registry, 'sql-demo');
+      await rig.setAway(true);
+      expect(a.registry.peekServer('sql-demo')).toEqual(stored);
+      await expect(a.registry.readServer('sql-demo')).rejects.toBeInstanceOf(StoreAway);
+      await expect(put(a.registry, 'sql-demo')).rejects.toBeInstanceOf(StoreAway);
+      await expect(a.registry.addVault(aVault())).rejects.toBeInstanceOf(StoreAway);
+      await expect(a.registry.serverNames(null, 1)).rejects.toBeInstanceOf(StoreAway);
+      await expect(a.registry.refresh()).rejects.toBeInstanceOf(StoreAway);
+      await rig.setAway(false);
+      expect(await a.registry.readServer('sql-demo')).toEqual(stored);
+    });
+  });
+}

@@ -1,0 +1,32 @@
+import { linkKey, soundVault, type Change, type LinkAccess, type VaultHealth } from '../../src/domain/access.ts';
+import type { BrokerEvent } from '../../src/domain/event.ts';
+import type { AccessLog } from '../../src/ports/access-log.ts';
+import type { Clock } from '../../src/ports/clock.ts';
+import { putEvents } from './memory-event-log.ts';
+import type { MemoryStore } from './memory-store.ts';
+
+/** The access log in memory. */
+export function createMemoryAccessLog(store: MemoryStore, clock: Clock): AccessLog {
+  async function change<T>(key: string, absent: T, decide: (stored: T) => Change<T>): Promise<T> {
+    let events: readonly BrokerEvent[] = [];
+    const stored = await store.change(key, absent, (current) => {
+      const change = decide(current);
+      events = change?.events ?? [];
+      return change ?? undefined;
+    });
+    await putEvents(store, events);
+    return stored;
+  }
+
+  return {
+    async read(vault) {
+      const readAt = clock.now();
+      // One access of the store, as the real log's read is one query.
+      const rows = await store.list<LinkAccess | VaultHealth>(`access/${vault}/`);
+      const links = rows.filter((row) => 'ref' in row);
+      return { vault, health: rows.find((row) => 'openAt' in row) ?? soundVault, links, readAt };
+    },
+    changeLink: (ref, decide) => change<LinkAccess | undefined>(`access/${ref.vault}/link/${linkKey(ref)}`, undefined, decide),
+    changeVault: (vault, decide) => change(`access/${vault}/health`, soundVault, decide),
+  };
+}
