@@ -1,0 +1,111 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/adapters/clock.ts';
+import { createControlPlane } from '../../src/adapters/control-plane.ts';
+import type { Identities } from '../../src/adapters/identity.ts';
+import { millis, seconds } from '../../src/domain/time.ts';
+import type { Vault } from '../../src/domain/vault.ts';
+import type { ControlPlane } from '../../src/ports/control-plane.ts';
+
+const vault: Vault = {
+  name: 'mine',
+  uri: 'https://kv-one.vault.azure.net',
+  kind: 'vault',
+  region: 'westeurope',
+  geography: 'Europe',
+  subscriptionId: 'sub-1',
+};
+const deleted = { status: 200, body: '{"name":"kv-one"}' };
+const notDeleted = { status: 404, body: '{"error":{"code":"DeletedVaultNotFound"}}' };
+
+let advanced = 0;
+const clock = { ...systemClock, elapsed: () => millis(performance.now() + advanced) };
+const identities: Identities = {
+  token: () => ({ ok: true, token: 'token-of-the-broker' }),
+  renew: () => Promise.reject(new Error('not used')),
+};
+
+let answer: { status: number; body: string } | 'hang' | 'reset';
+let seen: { url: string | undefined; authorization: string | undefined }[];
+let close: () => Promise<void>;
+let endpoint: string;
+let controlPlane: ControlPlane;
+
+beforeEach(async () => {
+  advanced = 0;
+  seen = [];
+  const server = createServer((request, response) => {
+    seen.push({ url: request.url, authorization: request.headers.authorization });
+    if (answer === 'reset') request.socket.destroy();
+    else if (answer !== 'hang') response.writeHead(answer.status, { 'content-type': 'application/json' }).end(answer.body);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  controlPlane = createControlPlane({ clock, identities, endpoint });
+  close = () => {
+    server.closeAllConnections();
+    return new Promise((resolve) => server.close(() => resolve()));
+  };
+});
+afterEach(() => close());
+
+describe('the control plane', () => {
+  it.each([
+    ['200: the vault is among the deleted ones', deleted, 'deleted'],
+    ['404: it is not', notDeleted, 'exists'],
+    ['404: the subscription is not there', { status: 404, body: '{"error":{"code":"SubscriptionNotFound"}}' }, 'unknown'],
+    ['403', { status: 403, body: '{}' }, 'unknown'],
+    ['500', { status: 500, body: '' }, 'unknown'],
+    ['a page of a proxy', { status: 200, body: '<html>' }, 'unknown'],
+    ['a redirect', { status: 302, body: '' }, 'unknown'],
+    ['a reset', 'reset', 'unknown'],
+  ] as const)('F9: %s', async (_, given, expected) => {
+    answer = given;
+    expect(await controlPlane.vaultStatus(vault, seconds(5), null)).toBe(expected);
+  });
+
+  it('F9: asks by the name in Azure, in the vault’s subscription and region, with the broker’s token', async () => {
+    answer = notDeleted;
+    await controlPlane.vaultStatus(vault, seconds(5), null);
+    await controlPlane.vaultStatus({ ...vault, kind: 'managedHsm', uri: 'https://hsm-one.managedhsm.azure.net' }, seconds(5), null);
+    const base = '/subscriptions/sub-1/providers/Microsoft.KeyVault/locations/westeurope';
+    expect(seen).toEqual([
+      { url: `${base}/deletedVaults/kv-one?api-version=2026-02-01`, authorization: 'Bearer token-of-the-broker' },
+      { url: `${base}/deletedManagedHSMs/hsm-one?api-version=2026-02-01`, authorization: 'Bearer token-of-the-broker' },
+    ]);
+  });
+
+  it('F9: an answer is remembered for 30 s, and asked for once by all who come meanwhile', async () => {
+    answer = notDeleted;
+    await Promise.all([controlPlane.vaultStatus(vault, seconds(5), null), controlPlane.vaultStatus(vault, seconds(5), null)]);
+    answer = deleted;
+    expect(await controlPlane.vaultStatus(vault, seconds(5), null)).toBe('exists');
+    advanced = 30_001;
+    expect(await controlPlane.vaultStatus(vault, seconds(5), null)).toBe('deleted');
+    expect(seen).toHaveLength(2);
+  });
+
+  it('F9: no answer in time is unknown', async () => {
+    answer = 'hang';
+    expect(await controlPlane.vaultStatus(vault, millis(50), null)).toBe('unknown');
+  });
+
+  it('F9: not configured, without a token or over plain http to another machine, nothing is asked', async () => {
+    answer = deleted;
+    const noToken: Identities = {
+      ...identities,
+      token: () => ({
+        ok: false,
+        fault: { class: 'identityOutage', status: null, code: null, detail: '', reach: null, mayHideDenial: false, outsideValidity: false },
+      }),
+    };
+    const off = [
+      createControlPlane({ clock, identities, endpoint: null }),
+      createControlPlane({ clock, identities: noToken, endpoint }),
+      createControlPlane({ clock, identities, endpoint: endpoint.replace('127.0.0.1', 'localhost') }),
+    ];
+    for (const one of off) expect(await one.vaultStatus(vault, seconds(5), null)).toBe('unknown');
+    expect(seen).toEqual([]);
+  });
+});
