@@ -1,3 +1,4 @@
+import type { Audit, FindingChange, Slot } from '../domain/audit.ts';
 import type { RequestContext } from '../domain/caller.ts';
 import type { Dek, WrappedDek } from '../domain/dek.ts';
 import type { BrokerEvent } from '../domain/event.ts';
@@ -7,10 +8,10 @@ import type { KeyId, Thumbprint, UnwrapAlgorithm, WrapAlgorithm } from '../domai
 import type { NumberedRecord } from '../domain/operation.ts';
 import type { Outcome } from '../domain/refusal.ts';
 import type { DatabaseCounts, Engine, Link, Server, Tier } from '../domain/server.ts';
-import type { Instant, Millis } from '../domain/time.ts';
+import type { Instant } from '../domain/time.ts';
 import type { Vault } from '../domain/vault.ts';
-import type { CircuitState } from '../ports/circuits.ts';
 import type { Page, PageRequest } from '../ports/events.ts';
+import type { AuditView, DrillReport, StatusView, VaultView } from './fleet-views.ts';
 
 /** A server as its readers see it. */
 export interface ServerView extends Server {
@@ -24,15 +25,6 @@ export interface LinkView extends Omit<Link, 'canary' | 'rank' | 'linkedAt'> {
   /** From when F5 allows failover again; null if no denial holds it back. */
   readonly failoverFrom: Instant | null;
   readonly provenAt: Instant | null;
-}
-
-export interface VaultView extends Vault {
-  readonly circuit: { readonly state: CircuitState; readonly since: Instant | null; readonly instances: Readonly<Record<CircuitState, number>> };
-  /** Points. */
-  readonly association: { readonly used: number; readonly limit: number };
-  readonly rate: { readonly used: number; readonly limit: number; readonly windowMs: Millis; readonly byKeyType: Readonly<Record<string, number>> };
-  /** Null before a call was made. */
-  readonly latencyMs: { readonly p50: Millis | null; readonly p99: Millis | null };
 }
 
 /** Where a key operation was served. */
@@ -84,9 +76,19 @@ interface Target {
 }
 
 export type WrapRequest = Target & { readonly dek: Dek; readonly algorithm: WrapAlgorithm };
-export type UnwrapRequest = Target & { readonly wrappedDek: WrappedDek; readonly thumbprint: Thumbprint; readonly algorithm: UnwrapAlgorithm };
+export type UnwrapRequest = Target & {
+  readonly wrappedDek: WrappedDek;
+  readonly thumbprint: Thumbprint;
+  readonly algorithm: UnwrapAlgorithm;
+};
 /** `algorithm` is that of the ciphertext; what is wrapped anew is wrapped with RSA-OAEP-256, or RSA-OAEP where that was asked for. */
 export type RewrapRequest = UnwrapRequest;
+
+export interface BatchRequest<T> {
+  readonly server: string;
+  readonly size: number;
+  readonly item: (index: number, context: RequestContext) => Promise<Outcome<T>>;
+}
 
 /** Every use of the broker. Each road is one readable function; the wire knows no other way in. None rejects but for a defect. */
 export interface Roads {
@@ -98,26 +100,72 @@ export interface Roads {
   getServer(name: string, context: RequestContext): Promise<Outcome<ServerView>>;
   deleteServer(name: string, context: RequestContext): Promise<Outcome<null>>;
 
-  putProtector(request: LinkKeys, context: RequestContext): Promise<Outcome<Registered<{ readonly links: readonly LinkView[]; readonly findings: readonly Finding[] }>>>;
+  putProtector(
+    request: LinkKeys,
+    context: RequestContext,
+  ): Promise<Outcome<Registered<{ readonly links: readonly LinkView[]; readonly findings: readonly Finding[] }>>>;
   listKeys(server: string, context: RequestContext): Promise<Outcome<Page<LinkView>>>;
-  linkKey(request: LinkKeys & { readonly from: Instant | undefined; readonly to: Instant | undefined }, context: RequestContext): Promise<Outcome<Registered<{ readonly links: readonly LinkView[]; readonly findings: readonly Finding[] }>>>;
-  dropKey(request: { readonly server: string; readonly thumbprint: Thumbprint; readonly confirmed: boolean }, context: RequestContext): Promise<Outcome<null>>;
+  linkKey(
+    request: LinkKeys & { readonly from: Instant | undefined; readonly to: Instant | undefined },
+    context: RequestContext,
+  ): Promise<Outcome<Registered<{ readonly links: readonly LinkView[]; readonly findings: readonly Finding[] }>>>;
+  dropKey(
+    request: { readonly server: string; readonly thumbprint: Thumbprint; readonly confirmed: boolean },
+    context: RequestContext,
+  ): Promise<Outcome<null>>;
 
-  putDatabase(request: { readonly server: string; readonly database: string; readonly tier: Tier }, context: RequestContext): Promise<Outcome<Registered<{ readonly name: string; readonly tier: Tier }>>>;
-  getDatabase(request: { readonly server: string; readonly database: string }, context: RequestContext): Promise<Outcome<{ readonly name: string; readonly tier: Tier }>>;
+  /** Without `tier`: the server's default tier. */
+  putDatabase(
+    request: { readonly server: string; readonly database: string; readonly tier: Tier | undefined },
+    context: RequestContext,
+  ): Promise<Outcome<Registered<{ readonly name: string; readonly tier: Tier }>>>;
+  getDatabase(
+    request: { readonly server: string; readonly database: string },
+    context: RequestContext,
+  ): Promise<Outcome<{ readonly name: string; readonly tier: Tier }>>;
   deleteDatabase(request: { readonly server: string; readonly database: string }, context: RequestContext): Promise<Outcome<null>>;
 
   wrap(request: WrapRequest, context: RequestContext): Promise<Outcome<WrapAnswer>>;
   unwrap(request: UnwrapRequest, context: RequestContext): Promise<Outcome<UnwrapAnswer>>;
   rewrap(request: RewrapRequest, context: RequestContext): Promise<Outcome<WrapAnswer>>;
 
+  /**
+   * Walks the items of a batch, in any order, several at once. `item` is given its index and its own context, and does one key operation by
+   * the roads above. The answer has one outcome an item, in their order.
+   */
+  batch<T>(request: BatchRequest<T>, context: RequestContext): Promise<Outcome<readonly Outcome<T>[]>>;
+
   revalidate(server: string, context: RequestContext): Promise<Outcome<ServerView>>;
 
-  listEvents(request: PageRequest & { readonly since: Instant | null; readonly subject: string | null }, context: RequestContext): Promise<Outcome<Page<BrokerEvent>>>;
-  listOperations(request: PageRequest & { readonly since: Instant | null; readonly server: string | null }, context: RequestContext): Promise<Outcome<Page<NumberedRecord>>>;
+  listEvents(
+    request: PageRequest & { readonly since: Instant | null; readonly subject: string | null },
+    context: RequestContext,
+  ): Promise<Outcome<Page<BrokerEvent>>>;
+  listOperations(
+    request: PageRequest & { readonly since: Instant | null; readonly server: string | null },
+    context: RequestContext,
+  ): Promise<Outcome<Page<NumberedRecord>>>;
+
+  /** Proves each standby by canary without switching; see `createDrill`. */
+  drill(server: string, context: RequestContext): Promise<Outcome<DrillReport>>;
+
+  /** Permission audits (P1), newest first. */
+  listAudits(page: PageRequest, context: RequestContext): Promise<Outcome<Page<Audit>>>;
+  /** @param changes which findings, beside the audit before; by default what is wrong now: new and continued. */
+  getAudit(
+    request: PageRequest & { readonly slot: Slot; readonly changes: readonly FindingChange[] },
+    context: RequestContext,
+  ): Promise<Outcome<AuditView>>;
+  /** Begins an audit now; it runs on after the answer, and in the next runs of the watch. */
+  startAudit(context: RequestContext): Promise<Outcome<AuditView>>;
+
+  /** The whole fleet in one document. The page is of the servers that are not online, by name. */
+  status(page: PageRequest, context: RequestContext): Promise<Outcome<StatusView>>;
 
   /** What is missing before key operations can be served; calls no vault. `warnings` do not make the broker unready. */
   readiness(): Promise<{ readonly missing: readonly string[]; readonly warnings: readonly string[] }>;
   /** The `accessWatch` timer: witnesses, clocks, healing, proofs, events. */
   watch(): Promise<void>;
+  /** The `permissionAudit` timer (P1). Ends when the audit does, or with the time for one run. */
+  auditPermissions(): Promise<void>;
 }

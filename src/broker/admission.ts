@@ -1,0 +1,45 @@
+import { serviceCost, shapeName } from '../policy/rate.ts';
+import type { Admission, AdmissionRequest } from '../ports/admission.ts';
+import type { Fare } from './turnstile.ts';
+import { VaultGate } from './vault-gate.ts';
+import type { AdmissionParts } from './vault-gate.ts';
+
+/** Admission by leases of each vault's rate budget (B2 to B4, F7). */
+export function createAdmission(parts: AdmissionParts): Admission {
+  const instance = parts.clock.uuid();
+  const gates = new Map<string, VaultGate>();
+  const fares = new Map<string, Map<number, Fare>>();
+
+  function gateOf(vault: string): VaultGate {
+    let gate = gates.get(vault);
+    if (gate === undefined) gates.set(vault, (gate = new VaultGate(vault, instance, parts)));
+    return gate;
+  }
+
+  /** Remembered by shape and points: a healthy call makes no object. */
+  function fareOf({ key, points }: AdmissionRequest): Fare {
+    const shape = shapeName(key);
+    let byPoints = fares.get(shape);
+    if (byPoints === undefined) {
+      byPoints = new Map<number, Fare>();
+      fares.set(shape, byPoints);
+    }
+    let fare = byPoints.get(points);
+    if (fare === undefined) byPoints.set(points, (fare = { shape, cost: { points, service: serviceCost(shape, parts.rules) } }));
+    return fare;
+  }
+
+  return {
+    admit: (request) => gateOf(request.vault).admit(request, fareOf(request)),
+    throttled: (vault) => gateOf(vault).throttled(),
+    async usage(vault) {
+      const byKeyType: Record<string, number> = {};
+      let used = 0;
+      for (const usage of await gateOf(vault).usage()) {
+        used += usage.points;
+        for (const [shape, count] of Object.entries(usage.operations)) byKeyType[shape] = (byKeyType[shape] ?? 0) + count;
+      }
+      return { used, limit: parts.rules.points, windowMs: parts.rules.windowMs, byKeyType };
+    },
+  };
+}

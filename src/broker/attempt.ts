@@ -1,0 +1,128 @@
+import type { Fault } from '../domain/fault.ts';
+import { refuse } from '../domain/refusal.ts';
+import type { Attempt, Refusal } from '../domain/refusal.ts';
+import type { Link } from '../domain/server.ts';
+import { millis, rounded } from '../domain/time.ts';
+import type { Vault } from '../domain/vault.ts';
+import type { Millis } from '../domain/time.ts';
+import { shapeAt } from '../policy/rate.ts';
+import type { Reply } from '../ports/vault.ts';
+import type { AttemptParts, KeyCall, Tried } from './key-call.ts';
+import { createSettle } from './settle.ts';
+import { refOf } from './witness.ts';
+import type { WitnessTarget } from './witness.ts';
+
+/** To which vault a call wants, for which link, and how long it may wait. */
+interface Way {
+  readonly vault: Vault;
+  readonly link: Link;
+  readonly within: Millis;
+  readonly target: WitnessTarget;
+}
+
+/** Tries one link: admission, then `guard`, then the call, then what its answer means. */
+export interface Attempts {
+  /**
+   * @param guard asked before any point of the budget is spent, and again after waiting in the queue, so that what it rests on is not old
+   *   when the call begins.
+   */
+  at<T>(link: Link, call: KeyCall<T>, guard?: Guard): Promise<Tried<T>>;
+}
+
+/** Answers undefined where the call may be made, or the refusal. */
+export type Guard = () => Promise<Refusal | undefined>;
+
+const unguarded: Guard = () => Promise.resolve(undefined);
+
+export function createAttempts(all: AttemptParts): Attempts {
+  const { admission, circuits, clock, registry, rules } = all.parts;
+  const settle = createSettle(all);
+
+  async function admitted<T>({ vault, link, within }: Way, call: KeyCall<T>, guard: Guard): Promise<Refusal | undefined> {
+    const verdict = admission.admit({
+      vault: vault.name,
+      server: call.registered.server.name,
+      key: shapeAt(vault.kind, link),
+      class: call.operation === 'wrapKey' ? 'wrap' : 'unwrap',
+      tier: call.tier,
+      points: rules.association.points[call.tier],
+      within,
+    });
+    const retryAfterMs = verdict instanceof Promise ? await verdict : verdict;
+    if (retryAfterMs === undefined) return verdict === undefined ? undefined : guard();
+    return refuse('Throttled', `the rate budget of vault ${link.vault} is used up`, { retryable: true, retryAfterMs }).refusal;
+  }
+
+  /** A call that leaves the queue when its time is nearly over is no help to anyone: half an attempt is kept for the call itself. */
+  function waitAtMost(left: Millis): Millis {
+    return millis(Math.max(0, left - Math.min(rules.attemptMs, left) / 2));
+  }
+
+  /** One try, from its place in the queue to what its answer means. */
+  async function tryOnce<T>(way: Way, call: KeyCall<T>, guard: Guard): Promise<Tried<T>> {
+    const { vault, link, target } = way;
+    const refused = await admitted(way, call, guard);
+    if (refused !== undefined) return { kind: 'refused', refusal: refused, attempt: null };
+    const left = call.deadline - clock.elapsed();
+    // With less, a sound vault that is a little slow would look like one that is down.
+    if (left < rules.attemptMs / 4) return unsent(timeOver);
+    // INVARIANT: read before the call is sent; only this latch may be released by its success (F5).
+    const known = all.access.known(target.ref)?.latch?.generation ?? null;
+    const within = millis(Math.min(rules.attemptMs, left));
+    const send = (): Promise<Reply<T>> => call.send({ vault, keyId: link.keyId, identity: target.ref.identity }, within);
+    const reply = await circuits.through(vault.name, link.keyId, send);
+    if (reply === undefined) return { kind: 'outage', attempt: uncalled(link) };
+    const attempt = attemptOf(reply, link);
+    if (reply.ok) {
+      settle.success(target, call.operation, { sentAt: reply.sentAt, known });
+      return { kind: 'served', value: reply.value, attempt };
+    }
+    return settle.failure(target, call.operation, { fault: reply.fault, receivedAt: reply.receivedAt, attempt });
+  }
+
+  return {
+    async at<T>(link: Link, call: KeyCall<T>, guard = unguarded): Promise<Tried<T>> {
+      const vault = registry.peekVault(link.vault) ?? (await registry.readVaults()).find(({ name }) => name === link.vault);
+      if (vault === undefined) return unsent(refuse('Internal', `vault ${link.vault} is linked but not registered`).refusal);
+      const target = { registered: call.registered, link, ref: refOf(call.registered, link) };
+      if (circuits.state(vault.name).state !== 'closed') {
+        all.outages.lookAgain(vault.name, target);
+        return { kind: 'outage', attempt: uncalled(link) };
+      }
+      const left = millis(call.deadline - clock.elapsed());
+      if (left <= 0) return unsent(timeOver);
+      // Each caller is gated for itself, also one who joins a call that is under way (C4).
+      const refused = guard === unguarded ? undefined : await guard();
+      if (refused !== undefined) return unsent(refused);
+      const start = (): Promise<Tried<T>> => tryOnce({ vault, link, within: waitAtMost(left), target }, call, guard);
+      return call.share === undefined ? start() : call.share(target.ref, start);
+    },
+  };
+}
+
+const timeOver = refuse('DeadlineExceeded', 'the time for the request is over', { retryable: true }).refusal;
+
+function unsent(refusal: Refusal): Extract<Tried<never>, { kind: 'refused' }> {
+  return { kind: 'refused', refusal, attempt: null };
+}
+
+function roleOf(link: Link): Attempt['role'] {
+  return link.standbyOf === null ? 'primary' : 'standby';
+}
+
+/** The vault was not called, since its circuit is open. */
+function uncalled(link: Link): Attempt {
+  return { vault: link.vault, role: roleOf(link), class: 'circuitOpen', status: null, vaultCode: null, ms: millis(0) };
+}
+
+function attemptOf<T>(reply: Reply<T>, link: Link): Attempt {
+  const fault: Fault | null = reply.ok ? null : reply.fault;
+  return {
+    vault: link.vault,
+    role: roleOf(link),
+    class: fault?.class ?? 'ok',
+    status: fault === null ? 200 : fault.status,
+    vaultCode: fault?.code ?? null,
+    ms: rounded(reply.ms),
+  };
+}

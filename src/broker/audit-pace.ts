@@ -1,0 +1,57 @@
+import { millis } from '../domain/time.ts';
+import type { LetGo } from './link-calls.ts';
+import type { Parts } from './parts.ts';
+
+/** How often the use of a vault is looked at, and how long a call may wait in the queue of real traffic. */
+const lookAgainMs = millis(1000);
+/** A vault without room for so long is left alone for as long: what waits for it is taken up at a later turn. */
+const patienceMs = 30_000;
+
+/** What an audit may still spend at a vault, by the last look at its use. Times by the monotonic clock. */
+interface Room {
+  readonly at: number;
+  points: number;
+  /** Until then the vault is left alone. */
+  fullUntil: number;
+}
+
+/**
+ * P1: an audit uses what traffic leaves. It goes to a vault only while the use of the last window, its own included, is below its share of the
+ * budget; and then as the last class of the queue (B4). The calls to one vault ask one after another; vaults are paced side by side.
+ * @param end monotonic milliseconds at which the run ends.
+ */
+export function behindTraffic({ admission, clock, rules }: Pick<Parts, 'admission' | 'clock' | 'rules'>, end: number): LetGo {
+  const last = new Map<string, Promise<boolean>>();
+  const rooms = new Map<string, Room>();
+
+  async function roomAt(vault: string): Promise<Room> {
+    const known = rooms.get(vault);
+    if (known !== undefined && clock.elapsed() - known.at < lookAgainMs) return known;
+    const { used, limit } = await admission.usage(vault);
+    const room = { at: clock.elapsed(), points: limit * rules.auditShare - used, fullUntil: known?.fullUntil ?? 0 };
+    rooms.set(vault, room);
+    return room;
+  }
+
+  async function ask(request: Parameters<LetGo>[0]): Promise<boolean> {
+    const until = Math.min(end, clock.elapsed() + patienceMs);
+    for (;;) {
+      const room = await roomAt(request.vault);
+      if (clock.elapsed() >= until) room.fullUntil = clock.elapsed() + patienceMs;
+      if (clock.elapsed() < room.fullUntil) return false;
+      const wait = room.points < request.points ? lookAgainMs : await admission.admit({ ...request, class: 'audit', within: lookAgainMs });
+      if (wait === undefined) {
+        room.points -= request.points;
+        return true;
+      }
+      await clock.pause(millis(Math.max(1, Math.min(wait, until - clock.elapsed()))));
+    }
+  }
+
+  return (request) => {
+    const before = last.get(request.vault) ?? Promise.resolve(true);
+    const turn = before.then(() => ask(request));
+    last.set(request.vault, turn);
+    return turn;
+  };
+}

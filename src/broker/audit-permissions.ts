@@ -1,0 +1,211 @@
+import { addCounts, nothingSeen, slotAt, slotByHand } from '../domain/audit.ts';
+import type { Audit, AuditCounts, Slot } from '../domain/audit.ts';
+import type { Finding } from '../domain/finding.ts';
+import { hours, millis, span, toRfc3339 } from '../domain/time.ts';
+import { associationPoints } from '../policy/association.ts';
+import { compareFindings, countsOf, roomFindings } from '../policy/audit-rules.ts';
+import { excessFindings } from '../policy/excess.ts';
+import type { AuditPage } from '../ports/audit-store.ts';
+import { StoreAway } from '../ports/store.ts';
+import { createAuditPages, isFree, renewMs } from './audit-pages.ts';
+import type { Claim, Finished } from './audit-pages.ts';
+import { behindTraffic } from './audit-pace.ts';
+import type { AuditServer } from './audit-server.ts';
+import { inTurns } from './in-turns.ts';
+import type { LetGo } from './link-calls.ts';
+import type { Parts } from './parts.ts';
+
+/*
+ * P1: the permission audit. An audit is begun under its slot, cut into pages of servers by name, and worked off page by page:
+ *
+ *   begin (once a slot) ── cut (once a name) ── claim a page ── see its servers ── store each report with the page's progress ── …
+ *                                                   ▲                                                                             │
+ *                                                   └─── another instance, a restart, or the next run goes on here ◀──────────────┘
+ *   no page has anything left ── finish (once)
+ *
+ * Whoever runs joins the oldest audit that has not ended; so the rest of one comes before the next.
+ */
+export interface AuditRuns {
+  /** The audit of the timer's slot, begun if it was not, and what is left of others. Ends when all are done, or with the time for a run. Never rejects. */
+  runSlot(): Promise<void>;
+  /** Begins an audit by hand. Rejects with `StoreAway`. */
+  begin(): Promise<Audit>;
+  /** Goes on with audits that have not ended, unless this instance is at it already. Never rejects. */
+  goOn(): Promise<void>;
+  /** The audits that have not ended, oldest first. Rejects with `StoreAway`. */
+  unfinished(): Promise<readonly Audit[]>;
+}
+
+/** So many pages at once: pages from all over the list of names, so that vaults are worked on side by side, a slow one among them. */
+const pagesAtOnce = 24;
+/** While other instances hold all that is left, or vaults have no room, it is looked so often whether that has changed. */
+const lookAgainMs = millis(5000);
+/** An audit that did not end in so long is left as it is: later ones see the same servers. */
+const abandonedAfter = hours(24);
+
+export function createAuditRuns(parts: Parts, auditServer: AuditServer): AuditRuns {
+  const { association, audits, clock, log, permissions, registry, rules } = parts;
+  const pages = createAuditPages(parts);
+  let running: Promise<void> | undefined;
+
+  async function vaultSeen(name: string): Promise<Seen | undefined> {
+    const vault = registry.peekVault(name);
+    if (vault === undefined) return { findings: [], counts: nothingSeen };
+    const { counts } = await association.read(name);
+    const points = { used: associationPoints(counts, rules.association), limit: rules.association.limit };
+    const granted = await permissions.granted(vault, null);
+    const checked = granted === null ? { permissionsUnchecked: 1 } : { permissionsChecked: 1 };
+    const findings = [...roomFindings(name, points), ...(granted === null ? [] : excessFindings(name, null, granted))];
+    return { findings, counts: { ...nothingSeen, ...checked } };
+  }
+
+  async function serverSeen(name: string, letGo: LetGo): Promise<Seen | undefined> {
+    const registered = registry.peekServer(name) ?? (await registry.readServer(name));
+    // Removed since the page was cut.
+    if (registered === undefined) return { findings: [], counts: nothingSeen };
+    const seen = await auditServer(registered, letGo);
+    if (seen === undefined) return undefined;
+    const { findings, links, permissionsChecked, permissionsUnchecked } = seen;
+    return { findings, counts: { ...nothingSeen, servers: 1, links, permissionsChecked, permissionsUnchecked } };
+  }
+
+  async function reportOn(name: string, of: AuditPage['of'], { previous, letGo }: Run): Promise<Finished | undefined> {
+    const seen = of === 'vault' ? await vaultSeen(name) : await serverSeen(name, letGo);
+    if (seen === undefined) return undefined;
+    const before = previous === null ? [] : await audits.findingsOf(previous, of, name);
+    const findings = compareFindings(before, seen.findings);
+    return { report: { of, name, findings }, counts: addCounts(seen.counts, countsOf(findings)) };
+  }
+
+  /**
+   * All of a page at once: what waits for its vault's budget costs nothing meanwhile.
+   * @returns how many were reported on.
+   */
+  async function workOn(claim: Claim, run: Run): Promise<number> {
+    const { left, of } = claim.page;
+    const finished: Finished[] = [];
+    const over = new AbortController();
+    let reported = 0;
+    const seeAll = async (): Promise<void> => {
+      await inTurns(left, left.length, async (name) => {
+        const report = await reportOn(name, of, run);
+        if (report === undefined) return;
+        finished.push(report);
+        reported += 1;
+      }).finally(() => over.abort());
+    };
+    await Promise.all([seeAll(), keepSaving(claim, finished, over.signal)]);
+    if (reported < left.length) await claim.release();
+    return reported;
+  }
+
+  /** Stores what is finished, and renews the claim by that, until all is seen; ends early where the claim was lost. */
+  async function keepSaving(claim: Claim, finished: Finished[], over: AbortSignal): Promise<void> {
+    let held = true;
+    while (held && !over.aborted) {
+      await clock.pause(renewMs, over);
+      held = await claim.save(finished.splice(0));
+    }
+    if (held && finished.length > 0) await claim.save(finished);
+  }
+
+  /** @returns false when the time is over before the audit's end. */
+  async function workOff(slot: Slot, end: number): Promise<boolean> {
+    await pages.cut(slot);
+    const letGo = behindTraffic(parts, end);
+    while (clock.elapsed() < end) {
+      const { previous = null } = (await audits.read(slot)) ?? {};
+      const open = (await audits.pages(slot)).filter(({ left }) => left.length > 0);
+      if (open.length === 0) {
+        await finish(slot);
+        return true;
+      }
+      const free = open.filter((page) => isFree(page, clock.now()));
+      let reported = 0;
+      await inTurns(strided(free, pagesAtOnce), pagesAtOnce, async (page) => {
+        const claim = clock.elapsed() < end ? await pages.claim(slot, page) : null;
+        if (claim !== null) reported += await workOn(claim, { previous, letGo });
+      });
+      if (reported === 0) await clock.pause(millis(Math.min(lookAgainMs, Math.max(1, end - clock.elapsed()))));
+    }
+    return false;
+  }
+
+  async function finish(slot: Slot): Promise<void> {
+    const counts = sumOf(await audits.pages(slot));
+    const now = clock.now();
+    await audits.change(slot, (stored) => {
+      if (stored.finishedAt !== null) return null;
+      const { appeared, errors, links, resolved, servers, warnings } = counts;
+      const data = { slot, startedAt: toRfc3339(stored.startedAt), servers, links, errors, warnings, new: appeared, resolved };
+      return {
+        next: { ...stored, finishedAt: now, counts },
+        pages: [],
+        events: [{ id: `audit-completed-${slot}`, type: 'keybroker.audit.completed', subject: slot, time: now, data }],
+      };
+    });
+  }
+
+  async function unfinished(): Promise<readonly Audit[]> {
+    const { items } = await audits.list({ after: null, limit: 16 });
+    return items.filter(({ startedAt, finishedAt }) => finishedAt === null && span(startedAt, clock.now()) < abandonedAfter).reverse();
+  }
+
+  async function workOffAll(): Promise<void> {
+    const end = clock.elapsed() + rules.auditRunMs;
+    try {
+      for (let next = (await unfinished())[0]; next !== undefined; next = (await unfinished())[0]) {
+        if (!(await workOff(next.slot, end))) return;
+      }
+    } catch (error) {
+      if (!(error instanceof StoreAway)) throw error;
+      log('warn', 'the permission audit waits for the store');
+    }
+  }
+
+  /** One run at a time; who asks meanwhile shares it. */
+  function run(): Promise<void> {
+    running ??= workOffAll().finally(() => (running = undefined));
+    return running;
+  }
+
+  function begin(slot: Slot): Promise<Audit> {
+    return audits.begin({ slot, startedAt: clock.now(), finishedAt: null, counts: nothingSeen });
+  }
+
+  return {
+    async runSlot() {
+      try {
+        await begin(slotAt(clock.now()));
+      } catch (error) {
+        if (!(error instanceof StoreAway)) throw error;
+        log('warn', 'the permission audit could not begin: the store is away');
+      }
+      await run();
+    },
+    begin: () => begin(slotByHand(clock.now())),
+    goOn: run,
+    unfinished,
+  };
+}
+
+interface Run {
+  readonly previous: Slot | null;
+  readonly letGo: LetGo;
+}
+
+interface Seen {
+  readonly findings: readonly Finding[];
+  readonly counts: AuditCounts;
+}
+
+/** What the pages of an audit add up to. */
+export function sumOf(pages: readonly AuditPage[]): AuditCounts {
+  return pages.reduce((sum, { counts }) => addCounts(sum, counts), nothingSeen);
+}
+
+/** The same pages in an order that begins all over the list: those that are next to one another by name mostly lie in the same vaults. */
+function strided<T>(items: readonly T[], strides: number): readonly T[] {
+  const length = Math.ceil(items.length / strides);
+  return Array.from({ length }, (_unused, offset) => items.filter((_item, i) => i % length === offset)).flat();
+}

@@ -1,0 +1,81 @@
+import type { Caller, RequestContext } from '../domain/caller.ts';
+import type { Thumbprint } from '../domain/key.ts';
+import { done, refuse } from '../domain/refusal.ts';
+import type { Outcome, Refusal } from '../domain/refusal.ts';
+import { groupByThumbprint } from '../domain/server.ts';
+import type { RegisteredServer, Tier } from '../domain/server.ts';
+import { allowed, standingAt } from '../policy/server-state.ts';
+import type { Act } from '../policy/server-state.ts';
+import type { Parts } from './parts.ts';
+
+type Check = (registered: RegisteredServer) => Refusal | undefined;
+
+/**
+ * Finds the server and asks `check`. The copy may serve, but a refusal is decided on a fresh read only (design, section 6): a database
+ * that was registered a second ago through another instance is not turned away.
+ */
+export async function seeServer({ registry }: Pick<Parts, 'registry'>, name: string, check: Check): Promise<Outcome<RegisteredServer>> {
+  const copy = registry.peekServer(name);
+  if (copy !== undefined && check(copy) === undefined) return done(copy);
+  const fresh = await registry.readServer(name);
+  if (fresh === undefined) return refuse('NotFound', `there is no server ${name}`);
+  const refusal = check(fresh);
+  return refusal === undefined ? done(fresh) : { ok: false, refusal };
+}
+
+/** A host acts only for the server whose `principalId` is its own (design, section 5). Operators and auditors act for all. */
+export function mayActFor(caller: Caller, registered: RegisteredServer): Refusal | undefined {
+  if (caller.roles.has('KeyBroker.Operator') || caller.roles.has('KeyBroker.Auditor')) return undefined;
+  return ownServer(caller, registered);
+}
+
+/** Key operations are for the host of the server alone, whatever other roles the caller has. */
+export function ownServer(caller: Caller, { server }: RegisteredServer): Refusal | undefined {
+  if (caller.roles.has('KeyBroker.Host') && caller.objectId === server.principalId) return undefined;
+  return refuse('CallerNotAllowed', `the caller is not the principal of server ${server.name}`).refusal;
+}
+
+/** A6: whether the server's state allows the act. */
+export function stateAllows(registered: RegisteredServer, act: Act, now: Parameters<typeof standingAt>[1]): Refusal | undefined {
+  const { server } = registered;
+  const { state } = standingAt(server, now);
+  if (allowed[state].includes(act)) return undefined;
+  return refuse('ServerInaccessible', `server ${server.name} is ${state}: ${wayOut[state]}`).refusal;
+}
+
+const wayOut: Readonly<Record<RegisteredServer['server']['state'], string>> = {
+  pendingValidation: 'set a protector, or revalidate it where it was restored or replicated',
+  online: 'nothing is to be done',
+  atRisk: 'give the broker back its access to the protector, or set a protector with other material',
+  inaccessible: 'give the broker back its access to the protector; it heals by itself within 8 hours of the first denial, or by revalidate',
+  needsRevalidation: 'give the broker back its access to the protector and call revalidate',
+};
+
+/** What a key operation names. `thumbprint`: the key that wrapped what is to be unwrapped. */
+interface Operand {
+  readonly server: string;
+  readonly database: string;
+  readonly thumbprint?: Thumbprint;
+}
+
+/** The server and the database's tier, if the caller may have key operations there, and the named key is linked. */
+export async function seeOperable(
+  parts: Pick<Parts, 'registry' | 'clock'>,
+  { server, database, thumbprint }: Operand,
+  { caller }: RequestContext,
+): Promise<Outcome<{ readonly registered: RegisteredServer; readonly tier: Tier }>> {
+  const seen = await seeServer(parts, server, (registered) => {
+    const refusal = ownServer(caller, registered) ?? stateAllows(registered, 'operate', parts.clock.now());
+    if (refusal !== undefined) return refusal;
+    if (!registered.databases.has(database)) return refuse('NotFound', `server ${server} has no database ${database}`).refusal;
+    return thumbprint === undefined || groupByThumbprint(registered, thumbprint) !== undefined
+      ? undefined
+      : keyNotLinked(server, thumbprint);
+  });
+  if (!seen.ok) return seen;
+  return done({ registered: seen.value, tier: seen.value.databases.get(database) ?? seen.value.server.defaultTier });
+}
+
+export function keyNotLinked(server: string, thumbprint: Thumbprint): Refusal {
+  return refuse('NotFound', `server ${server} has no key with thumbprint ${thumbprint}`).refusal;
+}

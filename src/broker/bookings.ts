@@ -1,0 +1,131 @@
+import type { Amount } from '../domain/budget.ts';
+import type { Turn } from '../policy/admission.ts';
+import { Backlog } from './backlog.ts';
+import { Heap } from './heap.ts';
+
+/** The place of a call that was refused and told when to come back. */
+export interface Place {
+  readonly server: string;
+  readonly turn: Turn;
+  readonly cost: Amount;
+  /** When the caller was told to come, by the monotonic clock. */
+  readonly dueAt: number;
+}
+
+/** `ahead` of its time; `due`: supply is held for it; `late`: nothing is held, but the caller still finds its place; `over`: taken or lost. */
+interface Booking extends Place {
+  state: 'ahead' | 'due' | 'late' | 'over';
+}
+
+/** A caller that is a little early is the one who was told to come. For one who is late nothing is held for long: it may be elsewhere. */
+const earlyMs = 100;
+const heldMs = 400;
+const keptMs = 5000;
+
+/**
+ * Places kept for callers that were told to come back: so that the announced time is right, nobody who comes later may take what was
+ * promised to them (B4). A caller is known by its server, whose calls of one cost are alike: any of them takes the server's place.
+ */
+export class Bookings {
+  /** All places that are not late: what goes before a newcomer. */
+  readonly counted = new Backlog();
+  /** The places whose time has come: so much of a lease is not for others who come after them. */
+  readonly due = new Backlog();
+  readonly #most: number;
+  readonly #mostPointsAServer: number;
+  readonly #ahead = new Heap<Booking>((a, b) => a.dueAt < b.dueAt);
+  readonly #inTime = new Heap<Booking>((a, b) => a.dueAt < b.dueAt);
+  readonly #late = new Heap<Booking>((a, b) => a.dueAt < b.dueAt);
+  readonly #byServer = new Map<string, { points: number; readonly list: Booking[] }>();
+  #size = 0;
+
+  /**
+   * @param most places in all.
+   * @param mostPointsAServer what the places of one server may add up to: one that asks without end only lengthens its own line, to a limit.
+   */
+  constructor(most: number, mostPointsAServer: number) {
+    this.#most = most;
+    this.#mostPointsAServer = mostPointsAServer;
+  }
+
+  /** Whether any place is kept that others must respect. */
+  get any(): boolean {
+    return this.counted.total.points > 0;
+  }
+
+  hasRoom(server: string): boolean {
+    return this.#size < this.#most && (this.#byServer.get(server)?.points ?? 0) < this.#mostPointsAServer;
+  }
+
+  book(place: Place): void {
+    const booking: Booking = { ...place, state: 'ahead' };
+    this.#size += 1;
+    this.#ahead.push(booking);
+    this.counted.add(booking.turn, booking.cost);
+    const own = this.#byServer.get(booking.server) ?? { points: 0, list: [] };
+    this.#byServer.set(booking.server, own);
+    own.points += booking.cost.points;
+    own.list.push(booking);
+  }
+
+  /** The turn of a caller that came back; its place is over by that. Undefined if its server has none whose time has come at this cost. */
+  claim(server: string, cost: Amount, now: number): Turn | undefined {
+    const booking = this.#byServer.get(server)?.list.find((own) => own.dueAt - earlyMs <= now && own.cost.points === cost.points);
+    if (booking !== undefined) this.#end(booking);
+    return booking?.turn;
+  }
+
+  /**
+   * Begins to hold supply for places whose time has come, and ceases to for those who do not come.
+   * @returns the places that are lost: nobody came for them.
+   */
+  advance(now: number): readonly Place[] {
+    for (const booking of takeUntil(this.#ahead, now + earlyMs)) {
+      booking.state = 'due';
+      this.due.add(booking.turn, booking.cost);
+      this.#inTime.push(booking);
+    }
+    for (const booking of takeUntil(this.#inTime, now - heldMs)) {
+      this.#uncount(booking);
+      booking.state = 'late';
+      this.#late.push(booking);
+    }
+    const lost = takeUntil(this.#late, now - keptMs);
+    for (const booking of lost) this.#end(booking);
+    return lost;
+  }
+
+  /** When {@link advance} has something to do; Infinity without bookings. */
+  nextAt(): number {
+    const ahead = this.#ahead.peek()?.dueAt ?? Infinity;
+    const inTime = this.#inTime.peek()?.dueAt ?? Infinity;
+    const late = this.#late.peek()?.dueAt ?? Infinity;
+    return Math.min(ahead - earlyMs, inTime + heldMs, late + keptMs);
+  }
+
+  #uncount(booking: Booking): void {
+    if (booking.state === 'due') this.due.remove(booking.turn, booking.cost);
+    if (booking.state === 'ahead' || booking.state === 'due') this.counted.remove(booking.turn, booking.cost);
+  }
+
+  #end(booking: Booking): void {
+    this.#uncount(booking);
+    booking.state = 'over';
+    this.#size -= 1;
+    const own = this.#byServer.get(booking.server);
+    if (own === undefined) return;
+    own.points -= booking.cost.points;
+    own.list.splice(own.list.indexOf(booking), 1);
+    if (own.list.length === 0) this.#byServer.delete(booking.server);
+  }
+}
+
+/** Takes out what is due by `limit`, without what is over already. */
+function takeUntil(heap: Heap<Booking>, limit: number): Booking[] {
+  const taken: Booking[] = [];
+  for (let first = heap.peek(); first !== undefined && first.dueAt <= limit; first = heap.peek()) {
+    heap.pop();
+    if (first.state !== 'over') taken.push(first);
+  }
+  return taken;
+}

@@ -1,0 +1,133 @@
+import { add, less, nothing } from '../domain/budget.ts';
+import type { Amount, BudgetRow, Purse } from '../domain/budget.ts';
+import { millis } from '../domain/time.ts';
+import type { Millis } from '../domain/time.ts';
+import { waitFor } from '../policy/forecast.ts';
+import type { Outlook } from '../policy/forecast.ts';
+import { held, othersClaims, releases, viewRow } from '../policy/lease.ts';
+import type { Moment, Release, RowView } from '../policy/lease.ts';
+import { limitOf } from '../policy/rate.ts';
+import type { RateRules } from '../policy/rate.ts';
+import { backOffEnd, slowed } from '../policy/slowdown.ts';
+import type { Spending } from './spending.ts';
+
+export interface PictureParts {
+  readonly purse: Purse;
+  /** Name of this instance in the row. */
+  readonly instance: string;
+  readonly rules: RateRules;
+  readonly spending: Spending;
+}
+
+/** What is spent by key shape, in operations, and in points. */
+export interface Usage {
+  readonly points: number;
+  readonly operations: Readonly<Record<string, number>>;
+}
+
+/** A forecast is made anew after so long: hundreds of calls of one storm share it. */
+const outlookMs = 20;
+
+/** What one instance knows of one purse: the row as it saw it last, and its own spending. Times by the monotonic clock. */
+export class BudgetPicture {
+  readonly #parts: PictureParts;
+  #view: RowView | null = null;
+  #outlook: { readonly until: number; readonly value: Outlook } | null = null;
+
+  constructor(parts: PictureParts) {
+    this.#parts = parts;
+  }
+
+  /** The row as it was seen last; null if it never was. */
+  get view(): RowView | null {
+    return this.#view;
+  }
+
+  look(row: BudgetRow, at: Moment): RowView {
+    this.#view = viewRow(row, this.#view, at, this.#parts.rules);
+    this.#outlook = null;
+    return this.#view;
+  }
+
+  /** What the purse holds in a window; less after a 429. */
+  limit(now: number): Amount {
+    const { purse, rules } = this.#parts;
+    return slowed(limitOf(purse, rules), this.#view, now);
+  }
+
+  /** What others are known to have spent in the last window, or to hold. */
+  heldByOthers(now: number): Amount {
+    return held(this.#othersReleases(), now);
+  }
+
+  /** What all other instances have to get. */
+  othersClaims(now: number): Amount {
+    return this.#claims(now).reduce(add, nothing);
+  }
+
+  /** How many other instances have something to get. */
+  rivals(now: number): number {
+    return this.#claims(now).length;
+  }
+
+  /** How long a call waits that has `load` before it, itself included, where this instance holds `left` and has to get `claim`. */
+  wait(load: Amount, own: { readonly left: Amount; readonly claim: Amount }, now: number): Millis {
+    if (this.#view === null) return millis(0);
+    const resume = backOffEnd(this.#view) ?? 0;
+    if (now < resume) return millis(resume - now + (this.#parts.rules.windowMs * load.points) / this.limit(resume).points);
+    if (this.#outlook === null || now >= this.#outlook.until)
+      this.#outlook = { until: now + outlookMs, value: this.#lookOut(own.left, now) };
+    return waitFor(load, { ...this.#outlook.value, ...own }, now);
+  }
+
+  /** When more of the budget will be free; Infinity if nothing is spent. */
+  nextRelease(now: number): number {
+    const resume = (this.#view && backOffEnd(this.#view)) ?? 0;
+    return now < resume ? resume : (this.#sortedReleases(now)[0]?.at ?? Infinity);
+  }
+
+  /** Of the last window and all instances, as `view` shows them; this instance knows its own spending better. */
+  usage(now: number, view: RowView | null): Usage {
+    const { rules, purse, instance, spending } = this.#parts;
+    const others = view?.holdings.filter(({ value }) => value.purse === purse && value.instance !== instance) ?? [];
+    const own = { by: now, value: { spent: spending.spent(now) } };
+    const operations: Record<string, number> = {};
+    let points = 0;
+    for (const { by, value } of [...others, own]) {
+      for (const spent of value.spent) {
+        if (by - spent.agoMs + rules.windowMs <= now) continue;
+        points += spent.points;
+        for (const [shape, count] of Object.entries(spent.operations)) operations[shape] = (operations[shape] ?? 0) + count;
+      }
+    }
+    return { points, operations };
+  }
+
+  #claims(now: number): Amount[] {
+    return this.#view === null ? [] : othersClaims(this.#view, this.#parts.purse, this.#parts.instance, now);
+  }
+
+  #lookOut(left: Amount, now: number): Outlook {
+    const sorted = this.#sortedReleases(now);
+    const limit = this.limit(now);
+    const free = less(limit, add(held(sorted, now), left));
+    return {
+      left,
+      free,
+      releases: sorted,
+      limit,
+      claim: nothing,
+      othersClaims: this.othersClaims(now),
+      windowMs: this.#parts.rules.windowMs,
+    };
+  }
+
+  #sortedReleases(now: number): Release[] {
+    const all = [...this.#othersReleases(), ...this.#parts.spending.releases()];
+    return all.filter((release) => release.at > now).sort((a, b) => a.at - b.at);
+  }
+
+  #othersReleases(): Release[] {
+    return this.#view === null ? [] : releases(this.#view, this.#parts.purse, this.#parts.instance, this.#parts.rules);
+  }
+}

@@ -1,0 +1,75 @@
+import { createAccess } from './access.ts';
+import { createAttempts } from './attempt.ts';
+import { createAudits } from './audits.ts';
+import { createAuditRuns } from './audit-permissions.ts';
+import { createAuditServer } from './audit-server.ts';
+import { createDelivery } from './deliver-events.ts';
+import type { Delivery } from './deliver-events.ts';
+import { createUndelivered } from './delivery-status.ts';
+import { createDrill } from './drill.ts';
+import { createStatus } from './status.ts';
+import { createAtGroup } from './failover.ts';
+import { createBatch } from './batch.ts';
+import { createLinkKeys } from './link-keys.ts';
+import { createOperate } from './operate.ts';
+import { createOutages } from './outages.ts';
+import type { Outages } from './outages.ts';
+import type { Parts } from './parts.ts';
+import { createProveGroup } from './prove-group.ts';
+import { createRegister } from './register.ts';
+import { createRegisterDatabase } from './register-database.ts';
+import { createReports } from './reports.ts';
+import { createReservations } from './reservations.ts';
+import { createRevalidate } from './revalidate.ts';
+import type { Roads } from './roads.ts';
+import { createStoreReserved } from './store-reserved.ts';
+import { answeringStoreAway } from './store-away.ts';
+import { createUpkeep } from './upkeep.ts';
+import { createWatch } from './watch.ts';
+import { createWitness } from './witness.ts';
+
+/** What is composed. `circuitChanged` is for whoever hears the circuits, `deliver` for whoever published events. */
+export interface Composed {
+  readonly roads: Roads;
+  readonly circuitChanged: Outages['circuitChanged'];
+  readonly deliver: Delivery['deliver'];
+}
+
+/** All roads over one set of parts. */
+export function createRoads(parts: Parts): Composed {
+  const access = createAccess(parts);
+  const witness = createWitness(parts, access);
+  const outages = createOutages(parts, access, witness);
+  const all = { parts, access, outages, witness };
+  const reservations = createReservations(parts);
+  const storeReserved = createStoreReserved(parts.registry, reservations);
+  const proveGroup = createProveGroup(parts, access);
+  const watch = createWatch(all);
+  const undelivered = createUndelivered(parts);
+  const upkeep = createUpkeep({ parts, reservations, undelivered });
+  const auditRuns = createAuditRuns(parts, createAuditServer(all));
+  const delivery = createDelivery(parts);
+  const roads: Roads = {
+    ...createRegister(parts, reservations, access),
+    ...createRegisterDatabase(parts, storeReserved),
+    ...createLinkKeys({ parts, access, proveGroup, storeReserved }),
+    ...createOperate(parts, createAtGroup(all, createAttempts(all))),
+    ...createBatch(parts),
+    ...createRevalidate(parts, access, proveGroup),
+    ...createReports(parts),
+    ...createAudits(parts, auditRuns),
+    ...createDrill(all),
+    ...createStatus(parts, access, undelivered),
+    watch: async () => {
+      const startedAt = parts.clock.now();
+      await watch();
+      // The watch has published what was announced before it. The delivery goes on beside it: a slow receiver must hold up nothing.
+      delivery.swept(startedAt);
+      void delivery.deliver();
+      await upkeep();
+      // Beside the watch, which must be back in time: what a run left, or a killed instance.
+      void auditRuns.goOn();
+    },
+  };
+  return { roads: answeringStoreAway(roads), circuitChanged: outages.circuitChanged, deliver: delivery.deliver };
+}

@@ -1,0 +1,128 @@
+import type { DeliveryState } from '../domain/delivery.ts';
+import { instant, plus } from '../domain/time.ts';
+import type { Instant } from '../domain/time.ts';
+import {
+  atAddress,
+  due,
+  eventsPerPass,
+  firstState,
+  isIdle,
+  leased,
+  leaseLasts,
+  mostSettled,
+  nextFrom,
+  stillSettled,
+} from '../policy/delivery.ts';
+import { StoreAway } from '../ports/store.ts';
+import type { WebhookTarget } from '../ports/webhooks.ts';
+import { DeliveryPass, type PassEnd } from './delivery-pass.ts';
+import type { Parts } from './parts.ts';
+import { readUnheard } from './unheard-events.ts';
+
+/** What the delivery of events is built from. */
+export type DeliveryParts = Pick<Parts, 'clock' | 'deliveries' | 'events' | 'log' | 'webhooks'>;
+
+/** Delivers events to the webhooks (P2). Each has its own cursor, lease and failures, so that a dead one slows no other. */
+export interface Delivery {
+  /** One pass over each webhook; resolves when all are over. Never rejects. What is called while a pass is under way is followed by one more. */
+  deliver(): Promise<void>;
+  /** Every event that was announced before `at` has been published: what is older than some minutes before it cannot arrive any more. */
+  swept(at: Instant): void;
+}
+
+export function createDelivery(parts: DeliveryParts): Delivery {
+  const { clock, webhooks } = parts;
+  /** A webhook that nobody knew before hears what happens from here on. */
+  const startedAt = clock.now();
+  let sweptAt: Instant | null = null;
+
+  /** One pass at a time, and one more after it where that was asked for meanwhile. */
+  function passesOf(target: WebhookTarget): () => Promise<void> {
+    let running: Promise<void> | undefined;
+    let wanted = 0;
+    let begun = 0;
+
+    async function run(): Promise<void> {
+      while (begun < wanted) {
+        begun = wanted;
+        await passQuietly(parts, target, { startedAt, sweptAt });
+      }
+    }
+
+    return () => {
+      wanted += 1;
+      running ??= run().finally(() => (running = undefined));
+      return running;
+    };
+  }
+
+  const passes = webhooks.targets.map(passesOf);
+  return {
+    async deliver() {
+      await Promise.all(passes.map((pass) => pass()));
+    },
+    swept(at) {
+      sweptAt = at;
+    },
+  };
+}
+
+interface Times {
+  readonly startedAt: Instant;
+  readonly sweptAt: Instant | null;
+}
+
+/** Nobody waits for a pass: what goes wrong can only be told to the log, and the next pass tries again. */
+async function passQuietly(parts: DeliveryParts, target: WebhookTarget, times: Times): Promise<void> {
+  try {
+    await pass(parts, target, times);
+  } catch (error) {
+    if (error instanceof StoreAway) parts.log('warn', 'the delivery to a webhook waits for the store', { webhook: target.name });
+    else parts.log('error', 'the delivery to a webhook failed by a defect', { webhook: target.name, name: nameOf(error) });
+  }
+}
+
+/** Takes the lease, sends, and stores how far it came on condition that the lease is still its own. */
+async function pass(parts: DeliveryParts, target: WebhookTarget, { startedAt, sweptAt }: Times): Promise<void> {
+  const { clock, deliveries, log } = parts;
+  const seen = await deliveries.read(target.name);
+  if (seen?.address === target.address) {
+    const { fresh } = await readUnheard(parts.events, seen, 1);
+    if (isIdle(seen, fresh.length, clock.now())) return;
+  }
+  const holder = clock.uuid();
+  const taken = await takeLease(parts, target, { holder, startedAt });
+  if (taken === undefined) return;
+  const found = await readUnheard(parts.events, taken, Math.min(eventsPerPass, mostSettled - taken.settled.length));
+  const send = new DeliveryPass(parts, target, taken);
+  const end = await send.run(found.fresh);
+  if (end.dead.length > 0) await deliveries.bury(target.name, end.dead);
+  const next = stateAfter(end, found.unreadFrom, sweptAt);
+  await deliveries.change(target.name, (stored) => (stored?.lease?.holder === holder ? next : null));
+  if (end.dead.length > 0) log('error', 'events were given up', { webhook: target.name, events: end.dead.length });
+  if (next.stoppedAt !== null) log('error', 'a webhook answered 410: nothing is sent there any more', { webhook: target.name });
+}
+
+/** @returns the state with our lease; undefined where there is nothing to do, or another instance delivers. */
+async function takeLease(
+  { clock, deliveries }: DeliveryParts,
+  target: WebhookTarget,
+  { holder, startedAt }: { readonly holder: string; readonly startedAt: Instant },
+): Promise<DeliveryState | undefined> {
+  return deliveries.change(target.name, (stored) => {
+    const now = clock.now();
+    const state = atAddress(stored ?? firstState(target.address, startedAt), target.address);
+    if (leased(state, now) || state.stoppedAt !== null || !due(state.failing, now)) return null;
+    return { ...state, lease: { holder, until: plus(now, leaseLasts) } };
+  });
+}
+
+function stateAfter({ state, left }: PassEnd, unreadFrom: Instant | null, sweptAt: Instant | null): DeliveryState {
+  const open = [left, unreadFrom].filter((at) => at !== null);
+  const from = nextFrom(state, open.length === 0 ? null : instant(Math.min(...open)), sweptAt);
+  return { ...state, from, settled: stillSettled(state.settled, from), lease: null };
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : typeof error;
+}

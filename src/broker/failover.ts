@@ -1,0 +1,99 @@
+import { refuse } from '../domain/refusal.ts';
+import type { Attempt, Refusal } from '../domain/refusal.ts';
+import type { Group, Link } from '../domain/server.ts';
+import { millis } from '../domain/time.ts';
+import { mayFailOver } from '../policy/gate.ts';
+import { standingAt } from '../policy/server-state.ts';
+import { StoreAway } from '../ports/store.ts';
+import type { Attempts } from './attempt.ts';
+import type { AttemptParts, KeyCall, Tried } from './key-call.ts';
+import { refOf } from './witness.ts';
+
+/** What came of an operation on a group. `attempts` holds every try, the last one last. */
+export type Operated<T> =
+  | { readonly ok: true; readonly value: T; readonly link: Link; readonly attempts: readonly Attempt[] }
+  | { readonly ok: false; readonly refusal: Refusal; readonly link: Link; readonly attempts: readonly Attempt[] };
+
+/** Tries a group: its primary, and on an outage its standbys in order, each behind the gate (F3, K6). */
+export type AtGroup = <T>(group: Group, call: KeyCall<T>) => Promise<Operated<T>>;
+
+/** F9: how long an outage may wait for the control plane's word. */
+const controlPlaneMs = millis(1500);
+
+export function createAtGroup(all: AttemptParts, attempts: Attempts): AtGroup {
+  const { clock, controlPlane, registry, rules } = all.parts;
+  /** The vault is probed so often: sooner there is nothing new (F2). */
+  const comeBack = { retryable: true, retryAfterMs: rules.probeMs };
+
+  /** F3 and F9, asked right before the standby is called. A vault that the control plane knows as deleted is a denial, not an outage. */
+  async function gate<T>(group: Group, standby: Link, call: KeyCall<T>): Promise<Refusal | undefined> {
+    const { server } = call.registered;
+    const primary = refOf(call.registered, group.primary);
+    const standbyRef = refOf(call.registered, standby);
+    try {
+      const vault = registry.peekVault(group.primary.vault);
+      const status =
+        vault === undefined ? 'unknown' : await controlPlane.vaultStatus(vault, controlPlaneMs, all.access.health(vault.name).outageSince);
+      if (status === 'deleted') {
+        const seen = { class: 'vaultGone', reach: 'vault', code: 'VaultDeleted', receivedAt: clock.now(), id: clock.uuid() } as const;
+        await all.access.denied(primary, { ...seen, witness: false });
+        return refuse('KeyAccessDenied', `F9: vault ${primary.vault} was deleted`, { retryable: true }).refusal;
+      }
+      const [primaryPicture, standbyPicture] = await all.access.pictures(primary.vault, standbyRef.vault);
+      const now = clock.now();
+      const answer = mayFailOver(
+        {
+          now,
+          state: standingAt(server, now).state,
+          operation: call.operation,
+          primary,
+          primaryPicture,
+          standby: standbyRef,
+          standbyPicture,
+          controlPlane: status,
+        },
+        rules.gate,
+      );
+      return answer.open ? undefined : refuse('VaultUnavailable', `${answer.law}: ${answer.detail}`, comeBack).refusal;
+    } catch (error) {
+      if (!(error instanceof StoreAway)) throw error;
+      return refuse('StateUnavailable', 'F3: the store that decides on failover is away', { retryable: true }).refusal;
+    }
+  }
+
+  /** T33: the denial of a standby latches that standby and ends the search; its outage leads to the next one. */
+  async function atStandbys<T>(group: Group, call: KeyCall<T>, primary: Attempt): Promise<Operated<T>> {
+    const tried: Attempt[] = [primary];
+    let refusal = refuse('VaultUnavailable', `F3: vault ${group.primary.vault} is down and the key has no standby`, comeBack).refusal;
+    let link = group.primary;
+    for (const standby of group.standbys) {
+      const one: Tried<T> = await attempts.at(standby, call, () => gate(group, standby, call));
+      if (one.attempt !== null) {
+        tried.push(one.attempt);
+        link = standby;
+      }
+      if (one.kind === 'served') {
+        all.outages.failedOver(group.primary.vault, standby.vault);
+        return { ok: true, value: one.value, link: standby, attempts: tried };
+      }
+      refusal =
+        one.kind === 'outage'
+          ? refuse('VaultUnavailable', `neither vault ${group.primary.vault} nor its standby ${standby.vault} answers`, comeBack).refusal
+          : one.refusal;
+      if (one.kind === 'refused' && one.attempt !== null) {
+        const detail = `vault ${group.primary.vault} is down, and its standby: ${one.refusal.detail}`;
+        refusal = one.refusal.code === 'KeyAccessDenied' ? refuse('VaultUnavailable', detail, comeBack).refusal : one.refusal;
+        break;
+      }
+    }
+    return { ok: false, refusal, link, attempts: tried };
+  }
+
+  return async (group, call) => {
+    const primary = await attempts.at(group.primary, call);
+    if (primary.kind === 'outage') return atStandbys(group, call, primary.attempt);
+    const tried = primary.attempt === null ? [] : [primary.attempt];
+    if (primary.kind === 'refused') return { ok: false, refusal: primary.refusal, link: group.primary, attempts: tried };
+    return { ok: true, value: primary.value, link: group.primary, attempts: tried };
+  };
+}

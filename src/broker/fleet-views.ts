@@ -1,0 +1,121 @@
+import type { Audit, AuditFinding } from '../domain/audit.ts';
+import type { EventType } from '../domain/event.ts';
+import type { Finding } from '../domain/finding.ts';
+import type { KeyId } from '../domain/key.ts';
+import type { ServerState } from '../domain/server.ts';
+import type { Instant, Millis } from '../domain/time.ts';
+import type { Vault } from '../domain/vault.ts';
+import type { CircuitState } from '../ports/circuits.ts';
+import type { Page } from '../ports/events.ts';
+import type { InstanceReport } from '../ports/instances.ts';
+import type { ServerStanding } from '../ports/registry.ts';
+
+/* Vaults, audits, drills and the whole fleet as their readers see them. */
+
+/** A vault with its circuit over all instances, and its budgets. */
+export interface VaultView extends Vault {
+  readonly circuit: {
+    readonly state: CircuitState;
+    readonly since: Instant | null;
+    readonly instances: Readonly<Record<CircuitState, number>>;
+  };
+  /** Points. */
+  readonly association: { readonly used: number; readonly limit: number };
+  readonly rate: {
+    readonly used: number;
+    readonly limit: number;
+    readonly windowMs: Millis;
+    readonly byKeyType: Readonly<Record<string, number>>;
+  };
+  /** Null before a call was made. */
+  readonly latencyMs: { readonly p50: Millis | null; readonly p99: Millis | null };
+}
+
+/** An audit with a page of its findings. */
+export interface AuditView extends Audit {
+  readonly findings: Page<AuditFinding>;
+}
+
+/** What a drill saw at one standby. */
+export interface DrilledStandby {
+  readonly keyId: KeyId;
+  readonly vault: string;
+  readonly region: string;
+  /** A failover to it would work now, as far as it is concerned. */
+  readonly ok: boolean;
+  /** When the unwrap that proved it was sent: in this drill, or before it if this one failed. */
+  readonly provenAt: Instant | null;
+  /** Of the unwrap; null if none succeeded. */
+  readonly latencyMs: Millis | null;
+  readonly findings: readonly Finding[];
+}
+
+export interface DrillReport {
+  readonly server: string;
+  readonly at: Instant;
+  /** A failover of every group of the server would work now. */
+  readonly ok: boolean;
+  readonly standbys: readonly DrilledStandby[];
+  /** What stands against a failover beside the standbys. */
+  readonly findings: readonly Finding[];
+}
+
+export interface VaultStatus extends VaultView {
+  readonly latches: { readonly suspected: number; readonly confirmed: number };
+  /** Since when the vault does not answer, and since when standbys serve in its stead; null while it answers. */
+  readonly outageSince: Instant | null;
+  readonly failoverSince: Instant | null;
+}
+
+/** Events that a webhook has not taken yet, when the oldest of them happened, and how many were given up. All zero where none is configured. */
+export interface Undelivered {
+  readonly count: number;
+  readonly oldestAt: Instant | null;
+  readonly dead: number;
+  readonly webhooks: readonly WebhookStatus[];
+  /** Of each webhook the oldest that were given up. */
+  readonly deadLetters: readonly DeadEvent[];
+}
+
+/**
+ * How a webhook stands. `waiting`: nothing was sent there yet; `refusing`: it takes events, but not all; `failing`: it takes none;
+ * `stopped`: it answered 410. `since` and `reason` speak of that. At most a thousand events are counted.
+ */
+export interface WebhookStatus {
+  readonly name: string;
+  readonly host: string;
+  readonly state: 'waiting' | 'working' | 'refusing' | 'failing' | 'stopped';
+  readonly since: Instant | null;
+  readonly reason: string | null;
+  readonly count: number;
+  readonly oldestAt: Instant | null;
+  readonly dead: number;
+}
+
+/** An event that a webhook did not take for three days. */
+export interface DeadEvent {
+  readonly webhook: string;
+  readonly id: string;
+  readonly type: EventType;
+  readonly subject: string;
+  readonly time: Instant;
+  readonly diedAt: Instant;
+  readonly reason: string;
+}
+
+export interface StatusView {
+  readonly at: Instant;
+  readonly servers: {
+    /** Counted at most half a minute ago. */
+    readonly total: number;
+    readonly byState: Readonly<Record<ServerState, number>>;
+    readonly notOnline: Page<ServerStanding>;
+  };
+  readonly vaults: readonly VaultStatus[];
+  /** The newest that was begun; null if none was. */
+  readonly audit: Audit | null;
+  /** The primary of an unlatched group whose newest proof is the oldest of all; null if no primary is proven. */
+  readonly oldestProof: { readonly server: string; readonly keyId: KeyId; readonly vault: string; readonly provenAt: Instant } | null;
+  readonly undelivered: Undelivered;
+  readonly instances: readonly InstanceReport[];
+}

@@ -1,0 +1,37 @@
+import type { LinkRef } from '../domain/access.ts';
+import type { Attempt, Refusal } from '../domain/refusal.ts';
+import type { RegisteredServer, Tier } from '../domain/server.ts';
+import type { Millis } from '../domain/time.ts';
+import type { KeyTarget, Reply } from '../ports/vault.ts';
+import type { Access } from './access.ts';
+import type { Outages } from './outages.ts';
+import type { Parts } from './parts.ts';
+import type { Witness } from './witness.ts';
+
+/** One key operation that wants to be tried at links. */
+export interface KeyCall<T> {
+  readonly registered: RegisteredServer;
+  readonly operation: 'wrapKey' | 'unwrapKey';
+  readonly tier: Tier;
+  /** Monotonic milliseconds by which the answer must be there. */
+  readonly deadline: number;
+  /** Calls the vault, within so many milliseconds. */
+  readonly send: (target: KeyTarget, within: Millis) => Promise<Reply<T>>;
+  /** Joins a try of the very same call at this link that is under way, or starts one (C4); absent: each call is its own. */
+  readonly share?: (target: LinkRef, start: () => Promise<Tried<T>>) => Promise<Tried<T>>;
+}
+
+/** What came of one try at one link. */
+export type Tried<T> =
+  | { readonly kind: 'served'; readonly value: T; readonly attempt: Attempt }
+  /** An outage, or an open circuit: a standby may be asked, if the gate allows it. */
+  | { readonly kind: 'outage'; readonly attempt: Attempt }
+  | { readonly kind: 'refused'; readonly refusal: Refusal; readonly attempt: Attempt | null };
+
+/** What trying a link is built from. */
+export interface AttemptParts {
+  readonly parts: Parts;
+  readonly access: Access;
+  readonly outages: Outages;
+  readonly witness: Witness;
+}

@@ -1,0 +1,231 @@
+import { fits, least, nothing, times } from '../domain/budget.ts';
+import type { Amount, BudgetRow, Purse } from '../domain/budget.ts';
+import { millis } from '../domain/time.ts';
+import type { Millis } from '../domain/time.ts';
+import { decideDraw } from '../policy/draw.ts';
+import type { Demand, Draw } from '../policy/draw.ts';
+import { smallestShare } from '../policy/lease.ts';
+import type { Moment } from '../policy/lease.ts';
+import { limitOf } from '../policy/rate.ts';
+import type { RateRules } from '../policy/rate.ts';
+import type { BudgetLedger } from '../ports/budget-ledger.ts';
+import type { Clock } from '../ports/clock.ts';
+import { StoreAway } from '../ports/store.ts';
+import { AwayAllowance } from './away-allowance.ts';
+import { BudgetPicture } from './budget-picture.ts';
+import { Spending } from './spending.ts';
+
+export interface LeaseHolderParts {
+  readonly vault: string;
+  readonly purse: Purse;
+  /** Name of this instance in the row. */
+  readonly instance: string;
+  readonly ledger: BudgetLedger;
+  readonly clock: Clock;
+  readonly rules: RateRules;
+}
+
+/** What a draw came to: a lease; nothing free; no lease was asked for; another instance wrote first; the store is away. */
+export type Drawn = 'leased' | 'dry' | 'given back' | 'lost' | 'away';
+
+interface OpenLease {
+  points: number;
+  service: number;
+  readonly size: Amount;
+  readonly renewAt: number;
+  readonly lapsesAt: number;
+  /** Cut from the fixed fraction, not drawn. */
+  readonly away: boolean;
+}
+
+/** A lease is renewed after so much of its life, or when less than so much of it is left: before a call has to wait. */
+const renewAfter = 0.7;
+const renewBelow = 0.3;
+
+/** A lease that lapses without a next one is told of by a write of its own if it was more than this share of the limit. */
+const worthReturning = 0.02;
+
+/** One instance's part of one purse of one vault: draws leases and spends them (B3). */
+export class LeaseHolder {
+  readonly #parts: LeaseHolderParts;
+  readonly #spending: Spending;
+  readonly #away: AwayAllowance;
+  /** What this instance knows of the budget. */
+  readonly picture: BudgetPicture;
+  #lease: OpenLease | null = null;
+  /** The lease that is being written: until its fate is known, what is spent must fit both. */
+  #pledged: { points: number; service: number } | null = null;
+  #drawing = false;
+  /** Whether an away lease was cut since the last stored write. */
+  #owing = false;
+  #roundTripMs = 0;
+
+  constructor(parts: LeaseHolderParts) {
+    this.#parts = parts;
+    this.#spending = new Spending(parts.rules.windowMs);
+    this.#away = new AwayAllowance(parts.rules, this.#spending);
+    this.picture = new BudgetPicture({ ...parts, spending: this.#spending });
+  }
+
+  get drawing(): boolean {
+    return this.#drawing;
+  }
+
+  /** How long the last draw took. */
+  get roundTripMs(): number {
+    return this.#roundTripMs;
+  }
+
+  /** What of the lease may be spent now. */
+  left(now: number): Amount {
+    if (this.#lease === null || now >= this.#lease.lapsesAt) return nothing;
+    return this.#pledged === null ? this.#lease : least(this.#lease, this.#pledged);
+  }
+
+  /** Spends `cost` if the lease covers it. */
+  take(cost: Amount, shape: string, now: number): boolean {
+    const lease = this.#lease;
+    if (lease === null || now >= lease.lapsesAt || !fits(cost, lease)) return false;
+    if (this.#pledged !== null) {
+      if (!fits(cost, this.#pledged)) return false;
+      this.#pledged.points -= cost.points;
+      this.#pledged.service -= cost.service;
+    }
+    lease.points -= cost.points;
+    lease.service -= cost.service;
+    this.#spending.record(cost, shape, now, lease.away);
+    return true;
+  }
+
+  /** Whether a lease should be drawn now so that later calls need not wait. */
+  renewalDue(now: number): boolean {
+    const lease = this.#lease;
+    if (this.#drawing || lease === null) return !this.#drawing;
+    return now >= lease.renewAt || lease.points < lease.size.points * renewBelow || lease.service < lease.size.service * renewBelow;
+  }
+
+  /**
+   * When the row should be told what became of the lease, if no draw does it: until then others count all of it to its last moment.
+   * Infinity if it is too little to matter, or counts no longer.
+   */
+  returnsAt(now: number): number {
+    const { purse, rules } = this.#parts;
+    if (this.#lease === null || this.#lease.away || now >= this.#lease.lapsesAt + rules.windowMs) return Infinity;
+    return this.#lease.size.points > limitOf(purse, rules).points * worthReturning ? this.#lease.lapsesAt : Infinity;
+  }
+
+  /** When calls that wait have something to expect without the store; Infinity if a draw will decide first. */
+  nextAwayLease(now: number): number {
+    return this.#away.nextSlice(now);
+  }
+
+  /** Whether something was spent without the row's knowledge: it is written as soon as the store is back, before it is forgotten. */
+  owesReport(now: number): boolean {
+    return this.#owing && this.#spending.sum(now - this.#parts.rules.windowMs, 'away').points > 0;
+  }
+
+  /** Lets go of the lease, and of one that is being drawn. */
+  drop(): void {
+    this.#lease = null;
+    this.#pledged = null;
+  }
+
+  look(row: BudgetRow): void {
+    this.picture.look(row, this.#moment());
+  }
+
+  /**
+   * Draws a lease; or only tells the row what was spent and gives the rest back. One at a time.
+   * @param atLeast cost of one call; nothing: no lease is wanted.
+   */
+  async draw(demand: Demand, atLeast: Amount): Promise<Drawn> {
+    const { ledger, vault, clock } = this.#parts;
+    this.#drawing = true;
+    const begun = clock.elapsed();
+    this.#away.attempt(begun);
+    const draft: { granted: Amount | null; at: number } = { granted: null, at: begun };
+    try {
+      const { row, stored } = await ledger.change(vault, (current) => {
+        const moment = this.#moment();
+        const next = this.#decide(current, moment, demand, atLeast);
+        if (next === null) return null;
+        draft.granted = next.lease;
+        draft.at = moment.elapsed;
+        this.#pledged = { ...next.lease };
+        return next.row;
+      });
+      const ended = this.#moment();
+      this.#roundTripMs = ended.elapsed - begun;
+      if (!stored && draft.granted !== null) this.picture.look(row, ended);
+      this.#away.back(ended.elapsed);
+      const drawn = this.#settle(draft, stored);
+      return drawn === 'dry' && atLeast.points === 0 ? 'given back' : drawn;
+    } catch (error) {
+      if (!(error instanceof StoreAway)) throw error;
+      this.#settle(draft, false);
+      this.#away.failed(clock.elapsed());
+      return 'away';
+    } finally {
+      this.#drawing = false;
+    }
+  }
+
+  /** Cuts a lease from the fixed fraction where the store is away or slow, and no lease is left. */
+  cutAwayLease(atLeast: Amount, now: number): boolean {
+    if (this.#lease !== null && now < this.#lease.lapsesAt && fits(atLeast, this.left(now))) return true;
+    const readAt = this.picture.view?.readAt ?? null;
+    const known = { limit: this.picture.limit(now), others: this.picture.heldByOthers(now), readAt, atLeast };
+    const size = this.#away.slice(known, now);
+    if (size === null) return false;
+    this.#lease = { ...size, size, renewAt: now + this.#parts.rules.leaseMs, lapsesAt: now + this.#parts.rules.leaseMs, away: true };
+    this.#pledged = null;
+    this.#owing = true;
+    return true;
+  }
+
+  /** How long a call waits that has `load` before it, itself included, where all that is to be got is `claim`. */
+  wait(load: Amount, claim: Amount, now: number): Millis {
+    const left = this.left(now);
+    return this.#away.inForce(now) ? this.#away.wait(load, this.picture.limit(now), left) : this.picture.wait(load, { left, claim }, now);
+  }
+
+  /** How long it takes until a draw is worth its write: until a useful part of what waits can be had. */
+  untilFree({ waiting, claim }: Demand, now: number): Millis {
+    const { purse, rules } = this.#parts;
+    const useful = least(waiting, times(limitOf(purse, rules), smallestShare));
+    return useful.points === 0 ? millis(Math.max(0, this.picture.nextRelease(now) - now)) : this.wait(useful, claim, now);
+  }
+
+  #decide(row: BudgetRow, at: Moment, demand: Demand, atLeast: Amount): Draw | null {
+    const { purse, instance, rules } = this.#parts;
+    const before = this.picture.view;
+    const view = this.picture.look(row, at);
+    this.#away.compare(before, view, instance);
+    this.#spending.prune(at.elapsed);
+    const spent = this.#spending.spent(at.elapsed);
+    const lastLease = this.#spending.sum(at.elapsed - rules.leaseMs);
+    const unreported = this.#away.unreported(this.picture.limit(at.elapsed), at.elapsed);
+    const owing = this.owesReport(at.elapsed);
+    return decideDraw({ purse, instance, view, demand, atLeast, spent, lastLease, unreported, owing }, at, rules);
+  }
+
+  #settle(draft: { readonly granted: Amount | null; readonly at: number }, stored: boolean): Drawn {
+    const { granted } = draft;
+    const pledged = this.#pledged;
+    this.#pledged = null;
+    if (granted === null) return 'dry';
+    if (stored && pledged !== null) {
+      this.#owing = false;
+      const life = this.#parts.rules.leaseMs;
+      const rest = { ...pledged, size: granted, away: false };
+      this.#lease = granted.points > 0 ? { ...rest, renewAt: draft.at + life * renewAfter, lapsesAt: draft.at + life } : null;
+      return granted.points > 0 ? 'leased' : 'dry';
+    }
+    if (this.#lease !== null && pledged !== null) this.#lease = { ...this.#lease, ...least(this.#lease, pledged) };
+    return 'lost';
+  }
+
+  #moment(): Moment {
+    return { elapsed: this.#parts.clock.elapsed(), now: this.#parts.clock.now() };
+  }
+}

@@ -1,0 +1,114 @@
+import type { RefusedOperation } from '../domain/access.ts';
+import type { Fault } from '../domain/fault.ts';
+import type { KeyFacts } from '../domain/key.ts';
+import type { Canary } from '../domain/server.ts';
+import type { Instant, Millis } from '../domain/time.ts';
+import type { Vault } from '../domain/vault.ts';
+import type { ProofStep } from '../policy/fault-findings.ts';
+import { shapeAt } from '../policy/rate.ts';
+import { consequenceOf } from '../policy/verdict.ts';
+import type { AdmissionRequest } from '../ports/admission.ts';
+import type { KeyTarget, Reply } from '../ports/vault.ts';
+import { layCanary, proveCanary } from './canary.ts';
+import type { AttemptParts } from './key-call.ts';
+import { denialOf } from './witness.ts';
+import type { WitnessTarget } from './witness.ts';
+
+/** What came of a call that a person or a timer asked for, not a host. `noRoom`: it was not made, the vault's budget had no room in time. */
+export type Looked<T> =
+  | { readonly kind: 'ok'; readonly value: T; readonly sentAt: Instant; readonly ms: Millis }
+  | { readonly kind: 'fault'; readonly fault: Fault }
+  | { readonly kind: 'circuitOpen' }
+  | { readonly kind: 'noRoom' };
+
+/** Lets a call go to the vault, or not; resolves when it is decided. */
+export type LetGo = (request: Omit<AdmissionRequest, 'class' | 'within'>) => Promise<boolean>;
+
+/**
+ * Calls to linked keys outside of traffic. What they meet counts like anything else: denials latch (F4), outages count for the circuit (F2),
+ * and a canary that unwraps is a proof. All reject with `StoreAway`: a denial that could not be stored is kept by `Access`.
+ */
+export interface LinkCalls {
+  get(target: WitnessTarget, letGo: LetGo): Promise<Looked<KeyFacts>>;
+  /** Wraps a new canary, and drops it. */
+  wrap(target: WitnessTarget, letGo: LetGo): Promise<Looked<Canary>>;
+  /** @param canary what a key of the same material wrapped. The value says whether what came out is what went in. */
+  unwrap(target: WitnessTarget, canary: Canary, letGo: LetGo): Promise<Looked<boolean>>;
+}
+
+export function createLinkCalls({ parts, access, outages }: Pick<AttemptParts, 'parts' | 'access' | 'outages'>): LinkCalls {
+  const { admission, circuits, clock, registry, rules, vaults } = parts;
+
+  async function look<T>(
+    target: WitnessTarget,
+    step: ProofStep,
+    how: { readonly letGo: LetGo; readonly send: (key: KeyTarget) => Promise<Reply<T>> },
+  ): Promise<Looked<T>> {
+    const { link, ref } = target;
+    const vault = registry.peekVault(link.vault) ?? (await registry.readVaults()).find(({ name }) => name === link.vault);
+    // Vaults are never taken out of the registry: a link whose vault is not there was written by hand.
+    if (vault === undefined) return { kind: 'circuitOpen' };
+    if (!(await how.letGo(requestFor(target, vault)))) return { kind: 'noRoom' };
+    const reply = await circuits.through(vault.name, link.keyId, () => how.send({ vault, keyId: link.keyId, identity: ref.identity }));
+    if (reply === undefined) return { kind: 'circuitOpen' };
+    if (!reply.ok) {
+      await met(target, step, reply);
+      return { kind: 'fault', fault: reply.fault };
+    }
+    outages.answered(vault.name, reply.sentAt);
+    if (step !== 'unwrap') access.allowed(ref, operations[step], reply.sentAt);
+    return { kind: 'ok', value: reply.value, sentAt: reply.sentAt, ms: reply.ms };
+  }
+
+  function requestFor({ link, ref }: WitnessTarget, vault: Vault): Parameters<LetGo>[0] {
+    const key = shapeAt(vault.kind, { keyType: link.keyType, keySize: link.keySize });
+    return { vault: vault.name, server: ref.server, key, tier: 'GeneralPurpose', points: 2 };
+  }
+
+  /** What a failed call means for the link and the vault. */
+  async function met(target: WitnessTarget, step: ProofStep, { fault, receivedAt }: Met): Promise<void> {
+    const { ref } = target;
+    if (consequenceOf(fault, 'get').outage) return outages.met(ref.vault, target, receivedAt);
+    if (fault.class === 'throttled') admission.throttled(ref.vault);
+    if (fault.mayHideDenial) await access.doubted(ref, receivedAt);
+    if (fault.outsideValidity) {
+      // C2: no denial of access.
+      if (step !== 'unwrap') await access.refused(ref, operations[step], { since: receivedAt, finding: 'KeyExpired' });
+      return;
+    }
+    const seen = denialOf(fault, receivedAt, clock.uuid());
+    if (seen === undefined) return;
+    if (step === 'unwrap') {
+      await access.denied(ref, { ...seen, witness: true });
+      return;
+    }
+    // F4: whether it is a latch the canary says, which is unwrapped at the same link after every other call.
+    await access.otherDenied(ref, seen);
+    await access.refused(ref, operations[step], { since: receivedAt, finding: refusedBy[step] });
+  }
+
+  return {
+    get: (target, letGo) => look(target, 'get', { letGo, send: (key) => vaults.get(key, rules.attemptMs) }),
+    wrap: (target, letGo) => look(target, 'wrap', { letGo, send: (key) => layCanary(parts, key, rules.attemptMs) }),
+    async unwrap(target, canary, letGo) {
+      const known: { generation: string | null } = { generation: null };
+      const looked = await look(target, 'unwrap', {
+        letGo,
+        send(key) {
+          known.generation = access.known(target.ref)?.latch?.generation ?? null;
+          return proveCanary(vaults, key, canary, rules.attemptMs);
+        },
+      });
+      if (looked.kind === 'ok' && looked.value) await access.proven(target.ref, { sentAt: looked.sentAt, known: known.generation });
+      return looked;
+    },
+  };
+}
+
+interface Met {
+  readonly fault: Fault;
+  readonly receivedAt: Instant;
+}
+
+const operations = { get: 'get', wrap: 'wrapKey' } as const;
+const refusedBy: Readonly<Record<keyof typeof operations, RefusedOperation['finding']>> = { get: 'GetDenied', wrap: 'WrapDenied' };

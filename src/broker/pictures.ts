@@ -1,0 +1,146 @@
+import { linkKey, sameLink } from '../domain/access.ts';
+import type { AccessPicture, Change, LinkAccess, LinkRef, VaultHealth } from '../domain/access.ts';
+import type { Millis } from '../domain/time.ts';
+import { StoreAway } from '../ports/store.ts';
+import type { Parts } from './parts.ts';
+
+/**
+ * Pictures of vaults, at most `pictureMaxAgeMs` old, each read once for all who ask meanwhile. What this instance stored after a picture
+ * was read, and what it could not store yet, lies over it.
+ */
+export interface Pictures {
+  read(vault: string): Promise<AccessPicture>;
+  /**
+   * Both vaults as they are seen at one moment, the one at which this resolves: neither picture has grown old, nor misses what this
+   * instance has met, while the other was read.
+   */
+  readBoth(first: string, second: string): Promise<readonly [AccessPicture, AccessPicture]>;
+  known(ref: LinkRef): LinkAccess | undefined;
+  health(vault: string): VaultHealth | undefined;
+  /** This instance stored the row, or was told what is stored. */
+  learn(access: LinkAccess): void;
+  learnHealth(vault: string, health: VaultHealth): void;
+  /** Lays a change that is not stored yet over every picture, over whatever is stored by then, until it is dropped. */
+  overlay(id: string, ref: LinkRef, decide: Decide): void;
+  dropOverlay(id: string): void;
+}
+
+type Decide = (stored: LinkAccess | undefined) => Change<LinkAccess>;
+
+interface Seen {
+  /** Monotonic time at which the read was begun. */
+  readonly begunAt: Millis;
+  readonly picture: AccessPicture;
+  readonly byLink: Map<string, LinkAccess>;
+}
+
+export function createPictures({ accessLog, clock, rules }: Pick<Parts, 'accessLog' | 'clock' | 'rules'>): Pictures {
+  const seen = new Map<string, Seen>();
+  const reading = new Map<string, Promise<Seen>>();
+  const learnt = new Map<string, { readonly at: Millis; readonly access: LinkAccess }>();
+  const overlays = new Map<string, { readonly ref: LinkRef; readonly decide: Decide }>();
+
+  async function readNow(vault: string): Promise<Seen> {
+    const begunAt = clock.elapsed();
+    const picture = await accessLog.read(vault);
+    const byLink = new Map(picture.links.map((access) => [linkKey(access.ref), access]));
+    for (const [key, own] of learnt) {
+      if (own.access.ref.vault !== vault) continue;
+      // A row that was stored before the read began is in it, unless another instance changed it since: then the read is right.
+      if (own.at >= begunAt && newer(own.access, byLink.get(key))) byLink.set(key, own.access);
+      else learnt.delete(key);
+    }
+    const fresh = { begunAt, picture: { ...picture, links: [...byLink.values()] }, byLink };
+    seen.set(vault, fresh);
+    return fresh;
+  }
+
+  function readShared(vault: string): Promise<Seen> {
+    const underWay = reading.get(vault);
+    if (underWay !== undefined) return underWay;
+    const read = readNow(vault).finally(() => reading.delete(vault));
+    reading.set(vault, read);
+    return read;
+  }
+
+  function young(one: Seen | undefined): one is Seen {
+    return one !== undefined && clock.elapsed() - one.begunAt <= rules.pictureMaxAgeMs;
+  }
+
+  function withOverlays({ picture }: Seen): AccessPicture {
+    const here = [...overlays.values()].map(({ ref }) => ref).filter(({ vault }) => vault === picture.vault);
+    if (here.length === 0) return picture;
+    const byLink = new Map(picture.links.map((access) => [linkKey(access.ref), access]));
+    for (const [key, ref] of new Map(here.map((one) => [linkKey(one), one]))) {
+      const access = overlaid(ref, byLink.get(key));
+      if (access !== undefined) byLink.set(key, access);
+    }
+    return { ...picture, links: [...byLink.values()] };
+  }
+
+  /** The row with what is not stored yet, in the order in which it was met. */
+  function overlaid(ref: LinkRef, stored: LinkAccess | undefined): LinkAccess | undefined {
+    let access = stored;
+    for (const own of overlays.values()) if (sameLink(own.ref, ref)) access = own.decide(access)?.next ?? access;
+    return access;
+  }
+
+  /** Reads those that are not young; resolves when all are, at that moment. */
+  async function freshen(...vaults: readonly string[]): Promise<void> {
+    // One who joins a read that began long ago may find it too old already, and reads once more.
+    for (let tries = 0; tries < 3; tries++) {
+      const old = vaults.filter((vault) => !young(seen.get(vault)));
+      if (old.length === 0) return;
+      if (tries < 2) await Promise.all(old.map(readShared));
+    }
+    throw new StoreAway(`reading the access log of ${vaults.join(' and ')} takes longer than a picture may be old`);
+  }
+
+  function current(vault: string): AccessPicture {
+    const last = seen.get(vault);
+    if (last === undefined) throw new StoreAway(`the access log of ${vault} was never read`);
+    return withOverlays(last);
+  }
+
+  return {
+    async read(vault) {
+      await freshen(vault);
+      return current(vault);
+    },
+
+    async readBoth(first, second) {
+      await freshen(first, second);
+      return [current(first), current(second)];
+    },
+
+    known(ref) {
+      const key = linkKey(ref);
+      return overlaid(ref, learnt.get(key)?.access ?? seen.get(ref.vault)?.byLink.get(key));
+    },
+
+    health: (vault) => seen.get(vault)?.picture.health,
+
+    learn(access) {
+      const key = linkKey(access.ref);
+      // A late answer to an own write says less than a read that was made since.
+      if (!newer(access, seen.get(access.ref.vault)?.byLink.get(key))) return;
+      learnt.set(key, { at: clock.elapsed(), access });
+      const last = seen.get(access.ref.vault);
+      if (last === undefined) return;
+      last.byLink.set(key, access);
+      seen.set(access.ref.vault, { ...last, picture: { ...last.picture, links: [...last.byLink.values()] } });
+    },
+
+    learnHealth(vault, health) {
+      const last = seen.get(vault);
+      if (last !== undefined) seen.set(vault, { ...last, picture: { ...last.picture, health } });
+    },
+
+    overlay: (id, ref, decide) => void overlays.set(id, { ref, decide }),
+    dropOverlay: (id) => void overlays.delete(id),
+  };
+}
+
+function newer(own: LinkAccess, read: LinkAccess | undefined): boolean {
+  return read === undefined || own.revision > read.revision;
+}

@@ -1,0 +1,190 @@
+import type { Finding } from '../domain/finding.ts';
+import { parseKeyId } from '../domain/key.ts';
+import type { KeyId } from '../domain/key.ts';
+import { refuse } from '../domain/refusal.ts';
+import type { Link, RegisteredServer } from '../domain/server.ts';
+import { millis } from '../domain/time.ts';
+import type { Instant, Millis } from '../domain/time.ts';
+import type { Vault } from '../domain/vault.ts';
+import { acceptable, candidateFindings, findingOf, placeFindings, standbyFindings } from '../policy/key-rules.ts';
+import type { Candidate } from '../policy/key-rules.ts';
+import type { Access } from './access.ts';
+import type { Parts } from './parts.ts';
+import { candidateRef, createProveKey } from './prove-key.ts';
+import type { ProvenKey } from './prove-key.ts';
+import { denialOf } from './witness.ts';
+
+/** A primary and its standbys that were asked about. */
+export interface ProvenGroup {
+  readonly findings: readonly Finding[];
+  /** What may be stored; undefined if a finding forbids it. Roles and spans are the caller's to set. */
+  readonly links: { readonly primary: Link; readonly standbys: readonly Link[] } | undefined;
+  /** Where the budget of a vault kept a key from being proven: when it is worth trying again; null if none did. */
+  readonly retryAfterMs: Millis | null;
+  /**
+   * Stores the proofs, which also releases latches that were known before. Done before the links are stored: a kill in between leaves
+   * proofs of keys that nobody uses, not links that may never fail over. Rejects with `StoreAway`.
+   */
+  remember(): Promise<void>;
+}
+
+export interface GroupWanted {
+  readonly registered: RegisteredServer;
+  readonly keyId: KeyId;
+  readonly standbyKeyIds: readonly KeyId[];
+  readonly use: 'protector' | 'additional';
+}
+
+/** K1–K4: proves a whole group, secondary first, and answers every finding at once. */
+export type ProveGroup = (wanted: GroupWanted) => Promise<ProvenGroup>;
+
+export function createProveGroup(parts: Parts, access: Access): ProveGroup {
+  const { clock, registry, rules } = parts;
+  const { prove, proveParity } = createProveKey(parts);
+
+  function candidateOf(server: string, keyId: KeyId, vaults: readonly Vault[]): Candidate {
+    const told = parseKeyId(keyId);
+    return { server, keyId, keyName: told?.name ?? '', vault: vaults.find((vault) => vault.uri === told?.vaultUri) };
+  }
+
+  /** K1: how many standbys, and none that is a primary with standbys of its own. */
+  function shapeFindings(
+    { registered, keyId, standbyKeyIds }: GroupWanted,
+    primary: Candidate,
+    standbys: readonly Candidate[],
+  ): readonly Finding[] {
+    const tooMany = standbyKeyIds.length > rules.maxStandbys;
+    const chained = standbys.filter(
+      (standby) =>
+        standby.keyId === keyId ||
+        registered.links.some((link) => link.standbyOf === standby.keyId && link.keyId !== keyId && !standbyKeyIds.includes(link.keyId)),
+    );
+    return [
+      ...(tooMany
+        ? [
+            findingOf(
+              primary,
+              'TooManyStandbys',
+              `${standbyKeyIds.length} standbys are named, at most ${rules.maxStandbys} are allowed`,
+              'Name fewer standbys.',
+            ),
+          ]
+        : []),
+      ...chained.map((standby) =>
+        findingOf(standby, 'ChainedStandby', 'the key is itself a primary with standbys', 'Name a key that has no standby of its own.'),
+      ),
+    ];
+  }
+
+  /** F4: a denial at a key that is linked already counts, however it was met. */
+  async function storeDenials(registered: RegisteredServer, { candidate, denials }: ProvenKey): Promise<void> {
+    if (!registered.links.some((link) => link.keyId === candidate.keyId)) return;
+    const ref = candidateRef(candidate, registered.server.identityClientId);
+    for (const { step, fault, receivedAt } of denials) {
+      const seen = denialOf(fault, receivedAt, clock.uuid());
+      if (seen === undefined) continue;
+      if (step === 'unwrap') await access.denied(ref, { ...seen, witness: false });
+      else await access.otherDenied(ref, seen);
+    }
+  }
+
+  return async (wanted) => {
+    const { registered, use } = wanted;
+    const { server } = registered;
+    const identity = server.identityClientId;
+    const vaults = await registry.readVaults();
+    const primary = candidateOf(server.name, wanted.keyId, vaults);
+    const standbys = wanted.standbyKeyIds.map((keyId) => candidateOf(server.name, keyId, vaults));
+    const shape = shapeFindings(wanted, primary, standbys);
+    const context = { engine: server.engine, serverRegion: server.region, tenant: rules.tenant, now: clock.now() };
+    // Read first: an instance that has not heard of a latch could not release it.
+    await Promise.all([...new Set(registered.links.map((link) => link.vault))].map((vault) => access.picture(vault)));
+    const known = new Map(
+      [primary, ...standbys].map((one) => [one.keyId, access.known(candidateRef(one, identity))?.latch?.generation ?? null]),
+    );
+
+    // Secondary first (K4): a protector whose standby is not proven is not even tried with the vault's write operation.
+    const standbyProofs = await Promise.all(
+      standbys.slice(0, rules.maxStandbys).map((standby) => prove(standby, context, { identity, use })),
+    );
+    const primaryProof = await prove(primary, context, { identity, use });
+    const parity = await Promise.all(standbyProofs.map((standby) => proveParity(standby, primaryProof, identity)));
+
+    for (const proof of [primaryProof, ...standbyProofs]) await storeDenials(registered, proof);
+
+    const pairs = standbyProofs.flatMap((standby) =>
+      standbyFindings({
+        primary: { ...primary, thumbprint: primaryProof.facts?.thumbprint },
+        standby: { ...standby.candidate, thumbprint: standby.facts?.thumbprint },
+      }),
+    );
+    const findings = once([
+      ...shape,
+      ...[primary, ...standbys].flatMap(candidateFindings),
+      ...(use === 'protector' ? placeFindings(primary, context) : []),
+      ...pairs,
+      ...standbyProofs.flatMap((proof) => proof.findings),
+      ...primaryProof.findings,
+      ...parity.flatMap((one) => one.findings),
+    ]);
+    const waits = [primaryProof, ...standbyProofs, ...parity].flatMap(({ retryAfterMs }) => retryAfterMs ?? []);
+    const links = acceptable(findings) ? linksFrom(primaryProof, standbyProofs, clock.now()) : undefined;
+    return {
+      findings,
+      links,
+      retryAfterMs: waits.length === 0 ? null : millis(Math.max(...waits)),
+      async remember() {
+        for (const { candidate, provenAt } of [primaryProof, ...standbyProofs]) {
+          if (provenAt === undefined) continue;
+          const ref = candidateRef(candidate, identity);
+          await access.proven(ref, { sentAt: provenAt, known: known.get(candidate.keyId) ?? null });
+          await access.storeProof(ref);
+        }
+      },
+    };
+  };
+}
+
+/** What the caller hears of findings that forbid. A budget that was used up says nothing of the key: the same request may succeed later. */
+export function rejected(server: string, { findings, retryAfterMs }: ProvenGroup): ReturnType<typeof refuse> {
+  const errors = findings.filter((finding) => finding.severity === 'error').map((finding) => finding.code);
+  if (retryAfterMs !== null && errors.every((code) => code === 'KeyUnreachable'))
+    return refuse('Throttled', `the budget of a vault keeps the key of server ${server} from being proven now`, {
+      retryable: true,
+      retryAfterMs,
+      findings,
+    });
+  return refuse('ProtectorRejected', `the key of server ${server} cannot be used: ${errors.join(', ')}`, { findings });
+}
+
+/** The same thing seen in two ways is told once a link. */
+function once(findings: readonly Finding[]): readonly Finding[] {
+  return [...new Map(findings.map((finding) => [`${finding.code}|${finding.keyId ?? ''}`, finding])).values()];
+}
+
+function linksFrom(primary: ProvenKey, standbys: readonly ProvenKey[], now: Instant): ProvenGroup['links'] {
+  const made = [primary, ...standbys].map((proof, rank) => {
+    const { facts, candidate } = proof;
+    if (facts?.thumbprint === undefined || primary.canary === undefined || candidate.vault === undefined) return undefined;
+    const { keyId } = candidate;
+    const { keyType, keySize, thumbprint } = facts;
+    // A standby keeps the canary that its primary wrapped: unwrapping it proves access and the same material in one call.
+    const shared = {
+      keyId,
+      keyType,
+      keySize,
+      thumbprint,
+      vault: candidate.vault.name,
+      canary: primary.canary,
+      protectorFrom: null,
+      protectorTo: null,
+      linkedAt: now,
+    };
+    return rank === 0
+      ? { ...shared, role: 'additional' as const, standbyOf: null, rank: 0 }
+      : { ...shared, role: 'standby' as const, standbyOf: primary.candidate.keyId, rank: rank - 1 };
+  });
+  const [first, ...rest] = made;
+  const complete = rest.filter((link) => link !== undefined);
+  return first === undefined || complete.length < rest.length ? undefined : { primary: first, standbys: complete };
+}

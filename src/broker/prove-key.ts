@@ -1,0 +1,201 @@
+import { constants, createHash, createPublicKey, publicEncrypt } from 'node:crypto';
+import type { LinkRef } from '../domain/access.ts';
+import { isDenial } from '../domain/fault.ts';
+import type { Fault } from '../domain/fault.ts';
+import type { Finding } from '../domain/finding.ts';
+import type { KeyFacts } from '../domain/key.ts';
+import type { Canary } from '../domain/server.ts';
+import type { Instant, Millis } from '../domain/time.ts';
+import type { KeyShape } from '../domain/vault.ts';
+import { findingFrom, notCalled } from '../policy/fault-findings.ts';
+import type { ProofStep } from '../policy/fault-findings.ts';
+import { acceptable, factFindings, findingOf } from '../policy/key-rules.ts';
+import type { Candidate, KeyContext } from '../policy/key-rules.ts';
+import type { KeyTarget, Reply } from '../ports/vault.ts';
+import { layCanary, proveCanary } from './canary.ts';
+import type { Parts } from './parts.ts';
+
+/** What asking a vault about a candidate gave. */
+export interface ProvenKey {
+  readonly candidate: Candidate;
+  readonly facts: KeyFacts | undefined;
+  readonly canary: Canary | undefined;
+  /** When the unwrap that proves access was sent; undefined if none succeeded. */
+  readonly provenAt: Instant | undefined;
+  readonly findings: readonly Finding[];
+  /** Denials that were met on the way: at a key that is linked already they count like any other (F4). */
+  readonly denials: readonly MetDenial[];
+  /** Where the budget of the vault kept a step from being tried: when it is worth trying again. Null: nothing was kept back. */
+  readonly retryAfterMs: Millis | null;
+}
+
+export interface MetDenial {
+  readonly step: ProofStep;
+  readonly fault: Fault;
+  readonly receivedAt: Instant;
+}
+
+export interface ProveKey {
+  /** K4 at one key: GET, canary wrap, canary unwrap; every step that can be tried is tried, so that all findings come at once. */
+  prove(
+    candidate: Candidate,
+    context: KeyContext,
+    as: { readonly identity: string | null; readonly use: 'protector' | 'additional' },
+  ): Promise<ProvenKey>;
+  /** Unwraps at `standby` what was wrapped at its primary: proves the same material, not only the same public part. */
+  proveParity(standby: ProvenKey, primary: ProvenKey, identity: string | null): Promise<Pick<ProvenKey, 'findings' | 'retryAfterMs'>>;
+}
+
+/** The budget counts a key of which nothing is known yet like a costly one. */
+const notYetKnown = { keyType: 'RSA-HSM', keySize: 4096 };
+
+/** What one step gave. */
+interface Step {
+  readonly findings: readonly Finding[];
+  readonly denial?: MetDenial;
+  readonly retryAfterMs?: Millis;
+}
+
+/** What the vault answered, or why it was not called. */
+type Asked<T> = { readonly reply: Reply<T> } | { readonly notCalled: Step };
+
+function failed(
+  candidate: Candidate,
+  step: ProofStep,
+  { fault, receivedAt }: { readonly fault: Fault; readonly receivedAt: Instant },
+): Step {
+  const findings = [findingFrom(candidate, fault, step)];
+  return isDenial(fault.class) && !fault.outsideValidity ? { findings, denial: { step, fault, receivedAt } } : { findings };
+}
+
+export function createProveKey(parts: Pick<Parts, 'admission' | 'circuits' | 'clock' | 'rules' | 'vaults'>): ProveKey {
+  const { admission, circuits, rules, vaults } = parts;
+
+  /** One call behind all real traffic, counted like any other. It is of the people's work, so the share that is kept for probes is not for it. */
+  async function ask<T>(candidate: Candidate, target: KeyTarget, key: KeyShape, call: () => Promise<Reply<T>>): Promise<Asked<T>> {
+    const retryAfterMs = await admission.admit({
+      vault: target.vault.name,
+      server: candidate.server,
+      key,
+      class: 'audit',
+      tier: 'GeneralPurpose',
+      points: rules.association.points.GeneralPurpose,
+      within: rules.attemptMs,
+    });
+    if (retryAfterMs !== undefined) return { notCalled: { findings: [notCalled(candidate)], retryAfterMs } };
+    const reply = await circuits.through(target.vault.name, target.keyId, call);
+    return reply === undefined ? { notCalled: { findings: [notCalled(candidate)] } } : { reply };
+  }
+
+  async function lay(
+    candidate: Candidate,
+    target: KeyTarget,
+    facts: KeyFacts | undefined,
+    use: 'protector' | 'additional',
+  ): Promise<Step & { readonly canary?: Canary }> {
+    const asked = await ask(candidate, target, facts ?? notYetKnown, () => layCanary(parts, target, rules.attemptMs));
+    if ('notCalled' in asked) return asked.notCalled;
+    const { reply } = asked;
+    if (reply.ok) return { canary: reply.value, findings: [] };
+    const told = failed(candidate, 'wrap', reply);
+    if (facts?.publicKey === undefined || !isDenial(reply.fault.class)) return told;
+    // Unwrap is tried all the same: it is a right of its own, and for an additional key the only one that counts.
+    const canary = layHere(facts.publicKey, parts.clock.randomBytes(32));
+    const mayNotWrap = reply.fault.outsideValidity || reply.fault.code === 'KeyOperationForbidden';
+    return use === 'additional' && mayNotWrap ? { canary, findings: [] } : { ...told, canary };
+  }
+
+  async function unwrapHere(
+    candidate: Candidate,
+    target: KeyTarget & { readonly facts: KeyFacts | undefined },
+    canary: Canary | undefined,
+  ): Promise<Step & { readonly provenAt?: Instant }> {
+    if (canary === undefined) return { findings: [] };
+    const asked = await ask(candidate, target, target.facts ?? notYetKnown, () => proveCanary(vaults, target, canary, rules.attemptMs));
+    if ('notCalled' in asked) return asked.notCalled;
+    const { reply } = asked;
+    if (!reply.ok) return failed(candidate, 'unwrap', reply);
+    if (reply.value) return { provenAt: reply.sentAt, findings: [] };
+    return {
+      findings: [
+        findingOf(
+          candidate,
+          'MaterialMismatch',
+          'what was wrapped does not unwrap to itself',
+          'Name the key version that holds the material.',
+        ),
+      ],
+    };
+  }
+
+  return {
+    async prove(candidate, context, { identity, use }) {
+      const { keyId, vault } = candidate;
+      const nothing = {
+        candidate,
+        facts: undefined,
+        canary: undefined,
+        provenAt: undefined,
+        findings: [],
+        denials: [],
+        retryAfterMs: null,
+      };
+      if (vault === undefined) return nothing;
+      const target = { vault, keyId, identity };
+      const asked = await ask(candidate, target, notYetKnown, () => vaults.get(target, rules.attemptMs));
+      if ('notCalled' in asked) return { ...nothing, ...asked.notCalled };
+      const got = asked.reply;
+      const facts = got.ok ? got.value : undefined;
+      const seen: Step = got.ok ? { findings: factFindings(candidate, got.value, context, use) } : failed(candidate, 'get', got);
+      // A vault that does not answer would say the same three times over.
+      if (!got.ok && seen.denial === undefined) return { ...nothing, findings: seen.findings };
+      const laid = await lay(candidate, target, facts, use);
+      const unwrapped = await unwrapHere(candidate, { ...target, facts }, laid.canary);
+      const steps: readonly Step[] = [seen, laid, unwrapped];
+      return {
+        candidate,
+        facts,
+        canary: laid.canary,
+        provenAt: unwrapped.provenAt,
+        findings: distinct(steps.flatMap((step) => step.findings)),
+        denials: steps.flatMap((step) => step.denial ?? []),
+        retryAfterMs: laid.retryAfterMs ?? unwrapped.retryAfterMs ?? null,
+      };
+    },
+
+    async proveParity(standby, primary, identity) {
+      const { vault, keyId } = standby.candidate;
+      if (vault === undefined || primary.canary === undefined || !acceptable(standby.findings)) return { findings: [], retryAfterMs: null };
+      const target = { vault, keyId, identity, facts: standby.facts };
+      const { findings, retryAfterMs = null } = await unwrapHere(standby.candidate, target, primary.canary);
+      const told = findings.map((finding): Finding =>
+        finding.code === 'KeyUnreachable'
+          ? finding
+          : { ...finding, code: 'MaterialMismatch', action: 'Restore a backup of the primary key into the vault of the standby.' },
+      );
+      return { findings: told, retryAfterMs };
+    },
+  };
+}
+
+/** A key that is disabled, say, shows in its attributes and in the refusal of wrap: it is told once. */
+function distinct(findings: readonly Finding[]): readonly Finding[] {
+  return [...new Map(findings.map((finding) => [finding.code, finding])).values()];
+}
+
+/**
+ * A canary for an earlier key that may only unwrap by now. C1 forbids to wrap a DEK with the public key, since a wrap that the vault never
+ * saw can be neither revoked nor audited; a canary guards nothing, and the vault sees its unwrap.
+ */
+function layHere({ n, e }: NonNullable<KeyFacts['publicKey']>, value: Uint8Array): Canary {
+  const key = createPublicKey({ key: { kty: 'RSA', n, e }, format: 'jwk' });
+  const wrapped = publicEncrypt({ key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' }, value);
+  const sha256 = createHash('sha256').update(value).digest('base64url');
+  value.fill(0);
+  return { wrapped: wrapped.toString('base64url'), sha256, algorithm: 'RSA-OAEP-256' };
+}
+
+/** The reference of a candidate's link. */
+export function candidateRef(candidate: Candidate, identity: string | null): LinkRef {
+  return { server: candidate.server, keyId: candidate.keyId, vault: candidate.vault?.name ?? '', identity };
+}

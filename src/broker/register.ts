@@ -1,0 +1,127 @@
+import { done, refuse } from '../domain/refusal.ts';
+import type { Outcome } from '../domain/refusal.ts';
+import type { RegisteredServer, Server } from '../domain/server.ts';
+import type { Instant } from '../domain/time.ts';
+import type { Vault } from '../domain/vault.ts';
+import { standingAt } from '../policy/server-state.ts';
+import type { Access } from './access.ts';
+import { mayActFor } from './authority.ts';
+import type { Parts } from './parts.ts';
+import type { Reservations } from './reservations.ts';
+import type { RegisterServer, Roads } from './roads.ts';
+import { liveReports, viewServer, viewVault } from './views.ts';
+import { refOf } from './witness.ts';
+
+type Registering = Pick<Roads, 'putVault' | 'getVault' | 'listVaults' | 'putServer' | 'getServer' | 'deleteServer'>;
+
+/** Vaults and servers: registered once, read back, taken out. */
+export function createRegister(parts: Parts, reservations: Reservations, access: Access): Registering {
+  const { clock, registry } = parts;
+
+  return {
+    async putVault(vault) {
+      const before = (await registry.readVaults()).some((known) => known.name === vault.name);
+      const stored = await registry.addVault(vault);
+      const difference = differenceOf(stored, vault);
+      if (difference === 'name') return refuse('Conflict', `uri ${vault.uri} is registered as vault ${stored.name}`);
+      if (difference !== undefined) return refuse('Conflict', `vault ${vault.name} is registered with another ${difference}`);
+      return done({ created: !before, value: await viewVault(parts, stored, []) });
+    },
+
+    async getVault(name) {
+      const vault = (await registry.readVaults()).find((known) => known.name === name);
+      return vault === undefined
+        ? refuse('NotFound', `there is no vault ${name}`)
+        : done(await viewVault(parts, vault, await liveReports(parts)));
+    },
+
+    async listVaults({ after, limit }) {
+      const all = [...(await registry.readVaults())].sort((a, b) => (a.name < b.name ? -1 : 1));
+      const rest = after === null ? all : all.filter((vault) => vault.name > after);
+      const shown = rest.slice(0, limit);
+      const reports = await liveReports(parts);
+      const items = await Promise.all(shown.map((vault) => viewVault(parts, vault, reports)));
+      return done({ items, next: rest.length > limit ? (shown.at(-1)?.name ?? null) : null });
+    },
+
+    async putServer(request) {
+      const now = clock.now();
+      let created = false;
+      let refusal: string | undefined;
+      const stored = await registry.changeServer(request.name, (known) => {
+        created = known === undefined;
+        if (known === undefined) return { next: newServer(request, now), events: [] };
+        refusal = fixedDifference(known.server, request);
+        const changed = { ...known.server, ...changeable(request, known.server) };
+        const same =
+          changed.principalId === known.server.principalId &&
+          changed.identityClientId === known.server.identityClientId &&
+          changed.defaultTier === known.server.defaultTier;
+        return refusal !== undefined || same ? null : { next: { ...known, server: changed }, events: [] };
+      });
+      if (refusal !== undefined)
+        return refuse('Conflict', `server ${request.name} is registered with another ${refusal}, which cannot change`);
+      if (stored === undefined) return refuse('Conflict', `server ${request.name} is being deleted`);
+      return done({ created, value: viewServer(stored, clock.now()) });
+    },
+
+    async getServer(name, { caller }) {
+      const fresh = await registry.readServer(name);
+      if (fresh === undefined) return refuse('NotFound', `there is no server ${name}`);
+      const refusal = mayActFor(caller, fresh);
+      return refusal === undefined ? done(viewServer(fresh, clock.now())) : { ok: false, refusal };
+    },
+
+    async deleteServer(name): Promise<Outcome<null>> {
+      const removed = await registry.readServer(name);
+      if (removed === undefined) return refuse('NotFound', `there is no server ${name}`);
+      await reservations.around(removed, async () => {
+        await registry.changeServer(name, (known) => (known === undefined ? null : { next: null, events: [] }));
+      });
+      for (const link of removed.links) await access.unlinked(refOf(removed, link));
+      return done(null);
+    },
+  };
+}
+
+function differenceOf(stored: Vault, asked: Vault): keyof Vault | undefined {
+  const fields = ['name', 'uri', 'kind', 'region', 'geography', 'subscriptionId'] as const;
+  return fields.find((field) => stored[field] !== asked[field]);
+}
+
+function newServer(request: RegisterServer, now: Instant): RegisteredServer {
+  const server: Server = {
+    name: request.name,
+    engine: request.engine,
+    region: request.region,
+    principalId: request.principalId,
+    identityClientId: request.identityClientId ?? null,
+    defaultTier: request.defaultTier ?? 'GeneralPurpose',
+    origin: request.origin ?? null,
+    state: 'pendingValidation',
+    since: now,
+    clock: null,
+  };
+  return { server, links: [], databases: new Map(), revision: 0 };
+}
+
+/** What may change (design, section 5). What the request leaves out stays as it is. */
+function changeable(request: RegisterServer, known: Server): Pick<Server, 'principalId' | 'identityClientId' | 'defaultTier'> {
+  return {
+    principalId: request.principalId,
+    identityClientId: request.identityClientId ?? known.identityClientId,
+    defaultTier: request.defaultTier ?? known.defaultTier,
+  };
+}
+
+function fixedDifference(known: Server, request: RegisterServer): string | undefined {
+  if (known.engine !== request.engine) return 'engine';
+  if (known.region !== request.region) return 'region';
+  // `origin` may be left out when the rest is put again: it says where the server came from, once.
+  return request.origin !== undefined && known.origin !== request.origin ? 'origin' : undefined;
+}
+
+/** The server as it stands at `now`, for changes that build on its state. */
+export function standingServer(server: Server, now: Instant): Server {
+  return { ...server, ...standingAt(server, now) };
+}

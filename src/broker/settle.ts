@@ -1,0 +1,101 @@
+import type { LinkRef } from '../domain/access.ts';
+import type { Fault } from '../domain/fault.ts';
+import { refuse } from '../domain/refusal.ts';
+import type { Attempt, Refusal } from '../domain/refusal.ts';
+import { millis } from '../domain/time.ts';
+import type { Instant } from '../domain/time.ts';
+import { consequenceOf } from '../policy/verdict.ts';
+import { StoreAway } from '../ports/store.ts';
+import type { AttemptParts, Tried } from './key-call.ts';
+import { denialOf } from './witness.ts';
+import type { WitnessTarget } from './witness.ts';
+
+/** A call that failed. */
+interface Failed {
+  readonly fault: Fault;
+  readonly receivedAt: Instant;
+  readonly attempt: Attempt;
+}
+
+type Operation = 'wrapKey' | 'unwrapKey';
+
+/** What an answer of a vault means for the link, the vault and the caller. */
+export interface Settle {
+  /** Off the road of the answer. */
+  success(target: WitnessTarget, operation: Operation, success: { readonly sentAt: Instant; readonly known: string | null }): void;
+  /** A denial is durable when this resolves (F4). */
+  failure(target: WitnessTarget, operation: Operation, failed: Failed): Promise<Extract<Tried<never>, { kind: 'outage' | 'refused' }>>;
+}
+
+/** F7: the first step of the back-off; the service sends no Retry-After. */
+const throttledRetryMs = millis(1000);
+
+export function createSettle({ parts, access, outages, witness }: AttemptParts): Settle {
+  const { admission, clock } = parts;
+
+  /** F4: a denial of wrap forbids failover at once; the canary at the same link tells whether it is a latch. */
+  async function wrapDenied(target: WitnessTarget, { fault, receivedAt }: Failed): Promise<Refusal> {
+    const seen = denialOf(fault, receivedAt, clock.uuid());
+    if (seen !== undefined) await access.otherDenied(target.ref, seen);
+    const sight = await witness.look(target, 'probe');
+    if (sight === 'denied') return denied(fault, target.ref);
+    if (sight === 'outage') await outages.met(target.ref.vault, target, clock.now());
+    await access.refused(target.ref, 'wrapKey', { since: receivedAt, finding: 'WrapDenied' });
+    const told = sight === 'proven' ? 'wrap is denied while unwrap works' : 'wrap is denied';
+    return refuse('KeyAccessDenied', `vault ${target.ref.vault}: ${told} (${fault.code ?? fault.class})`, { retryable: false }).refusal;
+  }
+
+  function denied(fault: Fault, ref: LinkRef): Refusal {
+    const suspected = access.known(ref)?.latch?.status !== 'confirmed';
+    const detail = `vault ${ref.vault} denies access to the key: ${fault.detail}`;
+    return refuse('KeyAccessDenied', detail, { retryable: suspected, ...(suspected && { retryAfterMs: throttledRetryMs }) }).refusal;
+  }
+
+  async function unwrapDenied(target: WitnessTarget, { fault, receivedAt }: Failed): Promise<Refusal> {
+    const seen = denialOf(fault, receivedAt, clock.uuid());
+    if (seen !== undefined) await access.denied(target.ref, { ...seen, witness: false });
+    return denied(fault, target.ref);
+  }
+
+  /** What the caller hears of a fault that is neither outage nor denial. */
+  async function plainRefusal(target: WitnessTarget, operation: Operation, { fault, receivedAt }: Failed): Promise<Refusal> {
+    if (fault.class === 'throttled') admission.throttled(target.ref.vault);
+    if (fault.mayHideDenial) await access.doubted(target.ref, receivedAt);
+    const consequence = consequenceOf(fault, operation === 'wrapKey' ? 'wrap' : 'unwrap');
+    const retryAfterMs = fault.class === 'throttled' ? { retryAfterMs: throttledRetryMs } : {};
+    return refuse(consequence.code, `vault ${target.ref.vault}: ${fault.detail}`, { retryable: consequence.retryable, ...retryAfterMs })
+      .refusal;
+  }
+
+  async function refusalOf(target: WitnessTarget, operation: Operation, failed: Failed): Promise<Refusal> {
+    const { fault, receivedAt } = failed;
+    if (fault.outsideValidity) {
+      // C2: no denial of access, but wrap does not fail over until it succeeds here.
+      await access.refused(target.ref, 'wrapKey', { since: receivedAt, finding: 'KeyExpired' });
+      return refuse('KeyAccessDenied', `vault ${target.ref.vault} refuses to wrap: ${fault.detail}`, { retryable: false }).refusal;
+    }
+    if (denialOf(fault, receivedAt, '') === undefined) return plainRefusal(target, operation, failed);
+    return operation === 'wrapKey' ? wrapDenied(target, failed) : unwrapDenied(target, failed);
+  }
+
+  return {
+    success(target, operation, success) {
+      outages.answered(target.ref.vault, success.sentAt);
+      if (operation === 'unwrapKey') void access.proven(target.ref, success);
+      else access.allowed(target.ref, 'wrapKey', success.sentAt);
+    },
+
+    async failure(target, operation, failed) {
+      const { attempt, fault, receivedAt } = failed;
+      try {
+        if (!consequenceOf(fault, 'get').outage) return { kind: 'refused', refusal: await refusalOf(target, operation, failed), attempt };
+        await outages.met(target.ref.vault, target, receivedAt);
+        return { kind: 'outage', attempt };
+      } catch (error) {
+        if (!(error instanceof StoreAway)) throw error;
+        const detail = `vault ${target.ref.vault}: ${fault.detail}; the store that decides on failover is away`;
+        return { kind: 'refused', refusal: refuse('StateUnavailable', detail, { retryable: true }).refusal, attempt };
+      }
+    },
+  };
+}

@@ -1,0 +1,35 @@
+import type { DeliveryState } from '../domain/delivery.ts';
+import type { BrokerEvent } from '../domain/event.ts';
+import type { Instant } from '../domain/time.ts';
+import { mostSettled } from '../policy/delivery.ts';
+import type { EventLog, Page } from '../ports/events.ts';
+
+/** So many events of the log are read at once, and so many reads are made at most, settled events included. */
+const eventsPerRead = 500;
+const mostReads = 2 + mostSettled / eventsPerRead;
+
+/** Events of the log that a webhook has not heard, in order. `unreadFrom`: where the log was not read to its end, from when on it was not. */
+export interface Unheard {
+  readonly fresh: readonly BrokerEvent[];
+  readonly unreadFrom: Instant | null;
+}
+
+/** Reads at most `most` events that are neither settled nor held. Rejects with `StoreAway`. */
+export async function readUnheard(events: EventLog, state: DeliveryState, most: number): Promise<Unheard> {
+  const known = new Set([...state.settled.map(({ id }) => id), ...state.held.map(({ event }) => event.id)]);
+  const fresh: BrokerEvent[] = [];
+  let after: string | null = null;
+  let last: Instant = state.from;
+  for (let reads = 0; reads < mostReads; reads += 1) {
+    const page: Page<BrokerEvent> = await events.page({ after, limit: eventsPerRead, since: state.from, subject: null });
+    for (const event of page.items) {
+      if (known.has(event.id)) continue;
+      if (fresh.length >= most) return { fresh, unreadFrom: event.time };
+      fresh.push(event);
+    }
+    last = page.items.at(-1)?.time ?? last;
+    if (page.next === null) return { fresh, unreadFrom: null };
+    after = page.next;
+  }
+  return { fresh, unreadFrom: last };
+}

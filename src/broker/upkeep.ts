@@ -1,0 +1,40 @@
+import { minutes, span, toRfc3339 } from '../domain/time.ts';
+import type { Millis } from '../domain/time.ts';
+import type { Undelivered } from './fleet-views.ts';
+import type { Parts } from './parts.ts';
+import type { Reservations } from './reservations.ts';
+
+/** How often each instance looks. */
+const every = minutes(5);
+
+/** An event that waits longer is said aloud; an alert of `infra/` reads the line. */
+const longWait = minutes(15);
+
+export interface UpkeepParts {
+  readonly parts: Pick<Parts, 'clock' | 'log' | 'registry'>;
+  readonly reservations: Reservations;
+  readonly undelivered: () => Promise<Undelivered>;
+}
+
+/**
+ * What is put right, or said, now and then and behind everything else: reservations that killed instances left, and events that a webhook
+ * has not taken. Rejects with `StoreAway`.
+ */
+export function createUpkeep({ parts, reservations, undelivered }: UpkeepParts): () => Promise<void> {
+  const { clock, log, registry } = parts;
+  let last: Millis = clock.elapsed();
+
+  async function tellWaiting(): Promise<void> {
+    for (const { name, count, oldestAt } of (await undelivered()).webhooks) {
+      if (oldestAt === null || span(oldestAt, clock.now()) < longWait) continue;
+      log('warn', 'events wait for delivery', { webhook: name, waiting: count, oldestAt: toRfc3339(oldestAt) });
+    }
+  }
+
+  return async () => {
+    if (clock.elapsed() - last < every) return;
+    last = clock.elapsed();
+    for (const { name } of registry.peekVaults()) await reservations.reconcile(name);
+    await tellWaiting();
+  };
+}

@@ -1,0 +1,98 @@
+import { soundVault } from '../domain/access.ts';
+import type { AccessPicture } from '../domain/access.ts';
+import { countDatabases } from '../domain/server.ts';
+import type { Link, RegisteredServer } from '../domain/server.ts';
+import { instant, millis, plus, rounded, span } from '../domain/time.ts';
+import type { Instant } from '../domain/time.ts';
+import type { Vault } from '../domain/vault.ts';
+import { associationPoints } from '../policy/association.ts';
+import { newestDenialReaching } from '../policy/denial.ts';
+import { standingAt } from '../policy/server-state.ts';
+import type { CircuitState } from '../ports/circuits.ts';
+import type { InstanceReport, VaultReport } from '../ports/instances.ts';
+import type { Access } from './access.ts';
+import type { Parts } from './parts.ts';
+import type { VaultView } from './fleet-views.ts';
+import type { LinkView, ServerView } from './roads.ts';
+import { refOf } from './witness.ts';
+
+/** The server as its readers see it, at this moment: its clock runs on without a write (A5). */
+export function viewServer(registered: RegisteredServer, now: Instant): ServerView {
+  return { ...registered.server, ...standingAt(registered.server, now), databases: countDatabases(registered.databases) };
+}
+
+/** The links of a server with what the store knows of access to them. Rejects with `StoreAway`. */
+export async function viewLinks(parts: Parts, access: Access, registered: RegisteredServer): Promise<readonly LinkView[]> {
+  const names = [...new Set(registered.links.map((link) => link.vault))];
+  const read = await Promise.all(names.map((vault) => access.picture(vault)));
+  const pictures = new Map(read.map((picture) => [picture.vault, picture]));
+  const order = { protector: 0, additional: 1, standby: 2 } as const;
+  const links = [...registered.links].sort((a, b) => order[a.role] - order[b.role] || a.rank - b.rank);
+  return links.map((link) => viewLink(parts, registered, link, pictures.get(link.vault)));
+}
+
+function viewLink(
+  { clock, registry, rules }: Parts,
+  registered: RegisteredServer,
+  link: Link,
+  picture: AccessPicture | undefined,
+): LinkView {
+  const { canary: _canary, rank: _rank, linkedAt: _linkedAt, ...shown } = link;
+  const ref = refOf(registered, link);
+  const seen = picture ?? { vault: link.vault, links: [], health: soundVault, readAt: instant(0) };
+  const access = seen.links.find((one) => one.ref.server === ref.server && one.ref.keyId === ref.keyId);
+  const denial = newestDenialReaching(seen, ref);
+  const quietUntil = denial === null ? null : plus(denial, rules.gate.denialQuietMs);
+  return {
+    ...shown,
+    region: registry.peekVault(link.vault)?.region ?? '',
+    latch: access?.latch ?? null,
+    failoverFrom: quietUntil !== null && span(clock.now(), quietUntil) > 0 ? quietUntil : null,
+    provenAt: access?.provenAt ?? null,
+  };
+}
+
+const worse: Readonly<Record<CircuitState, number>> = { closed: 0, halfOpen: 1, open: 2 };
+
+/** A vault with its circuit over all instances: the worst shows, with how many see what (F2). Rejects with `StoreAway`. */
+export async function viewVault(parts: Parts, vault: Vault, reports: readonly InstanceReport[]): Promise<VaultView> {
+  const { admission, association, rules } = parts;
+  const { counts } = await association.read(vault.name);
+  const used = associationPoints(counts, rules.association);
+  const mine = ownReport(parts, vault.name);
+  const others = reports.filter((report) => report.instance !== parts.operations.instance).map((report) => report.vaults[vault.name]);
+  const seen = [mine, ...others].filter((report) => report !== undefined);
+  const worst = seen.reduce((a, b) => (worse[b.circuit] > worse[a.circuit] ? b : a), mine);
+  const count = (state: CircuitState): number => seen.filter((report) => report.circuit === state).length;
+  return {
+    ...vault,
+    circuit: {
+      state: worst.circuit,
+      since: worst.since === null ? null : instant(worst.since),
+      instances: { closed: count('closed'), open: count('open'), halfOpen: count('halfOpen') },
+    },
+    association: { used, limit: rules.association.limit },
+    rate: await admission.usage(vault.name),
+    latencyMs: { p50: orNull(mine.p50Ms), p99: orNull(mine.p99Ms) },
+  };
+}
+
+function orNull(ms: number | null): VaultView['latencyMs']['p50'] {
+  return ms === null ? null : rounded(millis(ms));
+}
+
+/** What this instance says of a vault. */
+export function ownReport({ circuits, latencies }: Pick<Parts, 'circuits' | 'latencies'>, vault: string): VaultReport {
+  const { state, since } = circuits.state(vault);
+  return { circuit: state, since, ...latencies.of(vault) };
+}
+
+/** Reports of instances that are alive. */
+export async function liveReports({
+  clock,
+  instances,
+  rules,
+}: Pick<Parts, 'clock' | 'instances' | 'rules'>): Promise<readonly InstanceReport[]> {
+  const now = clock.now();
+  return (await instances.read()).filter((report) => Math.abs(now - report.at) <= rules.instanceGoneMs);
+}

@@ -1,0 +1,94 @@
+import { add } from '../domain/budget.ts';
+import type { Amount } from '../domain/budget.ts';
+import type { Millis } from '../domain/time.ts';
+import { order } from '../policy/admission.ts';
+import type { Turn } from '../policy/admission.ts';
+import { Backlog } from './backlog.ts';
+import { Heap } from './heap.ts';
+
+/** A call with its place in the order. */
+export interface Call {
+  readonly server: string;
+  readonly turn: Turn;
+  readonly cost: Amount;
+  /** Whether its place was kept, because it had been told to come back. */
+  readonly booked: boolean;
+}
+
+/** A call that waits. */
+export interface WaitingCall extends Call {
+  /** Monotonic milliseconds by which it must start. */
+  readonly until: number;
+  readonly shape: string;
+  readonly answer: (value: undefined | Millis) => void;
+}
+
+/** The calls that wait, in their order, with their sums. */
+export class WaitingCalls {
+  readonly #queue = new Heap<WaitingCall>((a, b) => order(a.turn, b.turn) < 0);
+  readonly #backlog = new Backlog();
+  #firstDeadline = Infinity;
+
+  get size(): number {
+    return this.#queue.size;
+  }
+
+  get total(): Amount {
+    return this.#backlog.total;
+  }
+
+  /** The earliest moment by which one of them must start; Infinity if none waits. May be too early, never too late. */
+  get firstDeadline(): number {
+    return this.#firstDeadline;
+  }
+
+  first(): WaitingCall | undefined {
+    return this.#queue.peek();
+  }
+
+  /** What goes before `turn`, or with it. */
+  ahead(turn: Turn): Amount {
+    return this.#backlog.ahead(turn);
+  }
+
+  push(call: WaitingCall): void {
+    this.#queue.push(call);
+    this.#backlog.add(call.turn, call.cost);
+    this.#firstDeadline = Math.min(this.#firstDeadline, call.until);
+  }
+
+  pop(): void {
+    const call = this.#queue.pop();
+    if (call === undefined) return;
+    this.#backlog.remove(call.turn, call.cost);
+    if (this.#queue.size === 0) this.#firstDeadline = Infinity;
+  }
+
+  /** Takes out those that must start by `now`. @returns them in their order. */
+  takeExpired(now: number): readonly WaitingCall[] {
+    return this.#take(({ until }) => until <= now);
+  }
+
+  /**
+   * Takes out those that cannot be served in time; their part of the supply goes to those behind them.
+   * @param startAt when a call starts that has so much before it, itself included.
+   */
+  takeHopeless(startAt: (load: Amount) => number): readonly WaitingCall[] {
+    const hopeless = new Set<WaitingCall>();
+    let load: Amount = { points: 0, service: 0 };
+    for (const call of [...this.#queue.values()].sort((a, b) => order(a.turn, b.turn))) {
+      const withIt = add(load, call.cost);
+      if (startAt(withIt) > call.until) hopeless.add(call);
+      else load = withIt;
+    }
+    return this.#take((call) => hopeless.has(call));
+  }
+
+  #take(which: (call: WaitingCall) => boolean): readonly WaitingCall[] {
+    const taken = this.#queue.sweep(which).sort((a, b) => order(a.turn, b.turn));
+    for (const { turn, cost } of taken) this.#backlog.remove(turn, cost);
+    this.#firstDeadline = Infinity;
+    for (const { until } of this.#queue.values()) this.#firstDeadline = Math.min(this.#firstDeadline, until);
+    return taken;
+  }
+}

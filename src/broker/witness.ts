@@ -1,0 +1,101 @@
+import type { LinkRef } from '../domain/access.ts';
+import { isDenial } from '../domain/fault.ts';
+import type { Fault } from '../domain/fault.ts';
+import type { Link, RegisteredServer } from '../domain/server.ts';
+import { millis } from '../domain/time.ts';
+import type { Instant, Millis } from '../domain/time.ts';
+import { shapeAt } from '../policy/rate.ts';
+import { consequenceOf } from '../policy/verdict.ts';
+import type { DenialSeen } from '../policy/denial.ts';
+import type { Reply } from '../ports/vault.ts';
+import type { Access } from './access.ts';
+import { proveCanary } from './canary.ts';
+import type { Parts } from './parts.ts';
+
+/** The link of a server, with what is needed to go and look there. */
+export interface WitnessTarget {
+  readonly registered: RegisteredServer;
+  readonly link: Link;
+  readonly ref: LinkRef;
+}
+
+/**
+ * `proven` and `denied` are stored when they are told. An `outage`, and what else is `undecided` (a throttle, a full budget), decides nothing
+ * (F6); but whoever meets an outage tells `Outages`, so that its circuit is probed until the vault answers (F2).
+ */
+export type Sight = 'proven' | 'denied' | 'outage' | 'undecided';
+
+/** Goes and looks: a canary unwrap at a link, and what follows from its answer (F4–F6, F9). */
+export interface Witness {
+  /** @param shared other links of the same key id and identity, for which the sight counts too (F6). Rejects with `StoreAway`. */
+  look(target: WitnessTarget, why: 'probe' | 'audit', shared?: readonly WitnessTarget[]): Promise<Sight>;
+}
+
+/** How long the control plane may take (F9); its silence is no veto. */
+const controlPlaneMs = millis(1500);
+
+/** The reference by which a link's access is known. */
+export function refOf(registered: RegisteredServer, link: Link): LinkRef {
+  return { server: registered.server.name, keyId: link.keyId, vault: link.vault, identity: registered.server.identityClientId };
+}
+
+/** What a denying fault says, ready to be stored. */
+export function denialOf(fault: Fault, receivedAt: Instant, id: string): DenialSeen | undefined {
+  if (!isDenial(fault.class)) return undefined;
+  return { class: fault.class, reach: fault.reach ?? 'identity', code: fault.code, receivedAt, id };
+}
+
+export function createWitness(parts: Parts, access: Access): Witness {
+  const { admission, circuits, clock, controlPlane, registry, rules, vaults } = parts;
+
+  async function askVault(target: WitnessTarget, why: 'probe' | 'audit'): Promise<Reply<boolean> | undefined> {
+    const vault = registry.peekVault(target.link.vault);
+    if (vault === undefined) return undefined;
+    const { keyType, keySize, keyId } = target.link;
+    const admitted = await admission.admit({
+      vault: vault.name,
+      server: target.ref.server,
+      key: shapeAt(vault.kind, { keyType, keySize }),
+      class: why,
+      tier: 'GeneralPurpose',
+      points: rules.association.points.GeneralPurpose,
+      within: rules.probeMs,
+    });
+    if (admitted !== undefined) return undefined;
+    const keyTarget = { vault, keyId, identity: target.ref.identity };
+    return circuits.canary(vault.name, keyId, () => proveCanary(vaults, keyTarget, target.link.canary, rules.attemptMs));
+  }
+
+  /** F9: a vault that is gone may answer as if it were down. */
+  async function gone(vaultName: string, within: Millis): Promise<boolean> {
+    const vault = registry.peekVault(vaultName);
+    return vault !== undefined && (await controlPlane.vaultStatus(vault, within, access.health(vaultName).outageSince)) === 'deleted';
+  }
+
+  return {
+    async look(target, why, shared = []) {
+      const links = [target, ...shared];
+      const known = links.map(({ ref }) => access.known(ref)?.latch?.generation ?? null);
+      const reply = await askVault(target, why);
+      if (reply === undefined) return 'undecided';
+      if (reply.ok) {
+        if (!reply.value) return 'undecided';
+        for (const [i, { ref }] of links.entries()) await access.proven(ref, { sentAt: reply.sentAt, known: known[i] ?? null });
+        return 'proven';
+      }
+      const seen = await denialSeen(reply.fault, reply.receivedAt, target.link.vault);
+      if (seen === undefined) {
+        if (reply.fault.mayHideDenial) await access.doubted(target.ref, reply.receivedAt);
+        return consequenceOf(reply.fault, 'unwrap').outage ? 'outage' : 'undecided';
+      }
+      for (const { ref } of links) await access.denied(ref, { ...seen, id: clock.uuid(), witness: true });
+      return 'denied';
+    },
+  };
+
+  async function denialSeen(fault: Fault, receivedAt: Instant, vault: string): Promise<DenialSeen | undefined> {
+    const seen = denialOf(fault, receivedAt, clock.uuid());
+    if (seen !== undefined || !consequenceOf(fault, 'unwrap').outage || !(await gone(vault, controlPlaneMs))) return seen;
+    return { class: 'vaultGone', reach: 'vault', code: 'VaultDeleted', receivedAt, id: clock.uuid() };
+  }
+}

@@ -1,0 +1,294 @@
+import { describe, expect, test } from 'vitest';
+import { createDelivery } from '../../src/broker/deliver-events.ts';
+import { createUndelivered } from '../../src/broker/delivery-status.ts';
+import type { BrokerEvent } from '../../src/domain/event.ts';
+import { instant, millis } from '../../src/domain/time.ts';
+import { leaseLasts } from '../../src/policy/delivery.ts';
+import type { WebhookAnswer, Webhooks, WebhookTarget } from '../../src/ports/webhooks.ts';
+import { createMemoryDeliveries } from '../support/memory-deliveries.ts';
+import { createMemoryEventLog } from '../support/memory-event-log.ts';
+import { createMemoryStore } from '../support/memory-store.ts';
+import { anEvent, morning } from '../support/stored-values.ts';
+import { virtualClock } from '../support/virtual-clock.ts';
+
+const second = 1000;
+const minute = 60 * second;
+const day = 24 * 60 * minute;
+
+const taken: WebhookAnswer<null> = { kind: 'taken', value: null };
+const down: WebhookAnswer<null> = { kind: 'away', reason: 'cannot be reached: ECONNREFUSED', retryAfterMs: null };
+const no: WebhookAnswer<null> = { kind: 'refused', reason: 'answered 400' };
+
+/** Receivers whose answers a test decides, and instances that share one store. */
+function aRig(names: readonly string[] = ['ops']) {
+  const clock = virtualClock(morning);
+  const store = createMemoryStore();
+  const events = createMemoryEventLog(store);
+  const heard: string[] = [];
+  const asked: string[] = [];
+  const rig = {
+    clock,
+    store,
+    events,
+    heard,
+    asked,
+    answer: (_event: BrokerEvent, _target: WebhookTarget): WebhookAnswer<null> | Promise<WebhookAnswer<null>> => taken,
+    agreement: { kind: 'taken', value: { ratePerMinute: null } } as Awaited<ReturnType<Webhooks['ask']>>,
+    logged: [] as string[],
+    instance() {
+      const webhooks: Webhooks = {
+        targets: names.map((name) => ({ name, host: `${name}.example`, address: 'address' })),
+        ask: async (target) => {
+          asked.push(target.name);
+          return Promise.resolve(rig.agreement);
+        },
+        send: async (target, event) => {
+          const answer = await rig.answer(event, target);
+          heard.push(names.length === 1 ? event.id : `${target.name}:${event.id}`);
+          return answer;
+        },
+      };
+      const deliveries = createMemoryDeliveries(store);
+      const parts = { clock, events, deliveries, webhooks, log: (_level: string, message: string) => void rig.logged.push(message) };
+      const delivery = createDelivery(parts);
+      return {
+        deliveries,
+        undelivered: createUndelivered(parts),
+        deliver: delivery.deliver,
+        /** As the watch does: all that was announced is published. */
+        pass: async () => {
+          delivery.swept(clock.now());
+          await delivery.deliver();
+        },
+      };
+    },
+    async publish(id: string, subject = 'sql-a', time = clock.now()) {
+      await events.publish([anEvent(id, { subject, time: instant(time) })]);
+    },
+  };
+  return rig;
+}
+
+/** Passes every 15 s, as the watch makes them, for `ms`. */
+async function passesFor(rig: ReturnType<typeof aRig>, one: { pass: () => Promise<void> }, ms: number): Promise<void> {
+  for (let passed = 0; passed < ms; passed += 15 * second) {
+    await rig.clock.advance(15 * second);
+    await one.pass();
+  }
+}
+
+async function started(names?: readonly string[]) {
+  const rig = aRig(names);
+  const one = rig.instance();
+  await one.pass();
+  return { rig, one };
+}
+
+describe('P2: each webhook hears each event', () => {
+  test('in order, each once while nothing fails; what happened before the webhook was configured is not told', async () => {
+    const rig = aRig();
+    await rig.publish('before', 'sql-a', instant(morning - minute));
+    const one = rig.instance();
+    await one.pass();
+    for (const id of ['e1', 'e2', 'e3']) {
+      await rig.clock.advance(second);
+      await rig.publish(id);
+    }
+    await one.pass();
+    await passesFor(rig, one, 20 * minute);
+    expect(rig.heard).toEqual(['e1', 'e2', 'e3']);
+    expect(rig.asked).toEqual(['ops']);
+  });
+
+  test('an event that arrives late, at its own time, behind what was delivered already, is heard, and nothing twice', async () => {
+    const { rig, one } = await started();
+    await rig.clock.advance(10 * minute);
+    await one.pass();
+    await rig.publish('e2');
+    await one.pass();
+    await rig.publish('late', 'sql-b', instant(rig.clock.now() - minute));
+    await one.pass();
+    expect(rig.heard).toEqual(['e2', 'late']);
+  });
+
+  test('while no sweep is known to have ended the log is read from the same place', async () => {
+    const { rig, one } = await started();
+    await rig.publish('e1');
+    await rig.clock.advance(30 * minute);
+    await one.deliver();
+    const other = rig.instance();
+    await rig.clock.advance(30 * minute);
+    await other.deliver();
+    await rig.publish('late', 'sql-b', instant(morning + 1));
+    await other.deliver();
+    expect(rig.heard).toEqual(['e1', 'late']);
+  });
+
+  test('two instances at once: one delivers, and nobody hears anything twice', async () => {
+    const { rig, one } = await started();
+    const other = rig.instance();
+    for (let n = 0; n < 50; n += 1) await rig.publish(`e${n}`, `sql-${n % 3}`, instant(morning + n));
+    await Promise.all([one.pass(), other.pass(), one.pass()]);
+    await other.pass();
+    expect(rig.heard).toHaveLength(50);
+    expect(new Set(rig.heard).size).toBe(50);
+  });
+
+  test('a killed instance: its lease lapses, and the next one goes on; at least once, in order', async () => {
+    const { rig, one } = await started();
+    for (let n = 0; n < 3; n += 1) await rig.publish(`e${n}`, 'sql-a', instant(morning + n));
+    rig.answer = ({ id }) => (id === 'e1' ? new Promise(() => undefined) : taken);
+    void one.pass();
+    await rig.clock.advance(second);
+    rig.answer = () => taken;
+    const other = rig.instance();
+    await other.pass();
+    expect(rig.heard).toEqual(['e0']);
+    await rig.clock.advance(leaseLasts);
+    await other.pass();
+    expect(rig.heard).toEqual(['e0', 'e0', 'e1', 'e2']);
+  });
+});
+
+describe('P2: receivers that fail', () => {
+  test('down for a day: tried at most every five minutes, then all is heard in order within six', async () => {
+    const { rig, one } = await started();
+    rig.answer = () => down;
+    for (let n = 0; n < 5; n += 1) await rig.publish(`e${n}`, `sql-${n}`, instant(morning + n));
+    await passesFor(rig, one, day);
+    expect(rig.heard.length).toBeLessThan((day / minute) * 0.5);
+    expect(rig.heard.length).toBeGreaterThan(day / (6 * minute));
+    expect(await one.undelivered()).toMatchObject({
+      count: 5,
+      dead: 0,
+      webhooks: [{ state: 'failing', reason: 'cannot be reached: ECONNREFUSED' }],
+    });
+    rig.heard.length = 0;
+    rig.answer = () => taken;
+    await passesFor(rig, one, 6 * minute);
+    expect(rig.heard).toEqual(['e0', 'e1', 'e2', 'e3', 'e4']);
+    expect(await one.undelivered()).toMatchObject({ count: 0, oldestAt: null, webhooks: [{ state: 'working' }] });
+  });
+
+  test('a dead receiver slows no other', async () => {
+    const { rig, one } = await started(['dead', 'live']);
+    rig.answer = (_event, { name }) => (name === 'dead' ? new Promise(() => undefined) : taken);
+    await rig.publish('e1');
+    void one.pass();
+    await rig.clock.advance(second);
+    expect(rig.heard).toEqual(['live:e1']);
+    await rig.publish('e2');
+    void one.pass();
+    await rig.clock.advance(second);
+    expect(rig.heard).toEqual(['live:e1', 'live:e2']);
+  });
+
+  test('an event that is refused holds up its own subject only, and is tried again', async () => {
+    const { rig, one } = await started();
+    rig.answer = ({ id }) => (id === 'a1' ? no : taken);
+    for (const [id, subject] of [
+      ['b1', 'sql-b'],
+      ['a1', 'sql-a'],
+      ['a2', 'sql-a'],
+      ['b2', 'sql-b'],
+    ] as const) {
+      await rig.clock.advance(1);
+      await rig.publish(id, subject);
+    }
+    await one.pass();
+    expect(rig.heard).toEqual(['b1', 'a1', 'b2']);
+    expect(await one.undelivered()).toMatchObject({ count: 2, webhooks: [{ state: 'refusing', reason: 'answered 400' }] });
+    rig.heard.length = 0;
+    rig.answer = () => taken;
+    await rig.publish('a3');
+    await passesFor(rig, one, minute);
+    expect(rig.heard).toEqual(['a1', 'a2', 'a3']);
+  });
+
+  test('refused for three days while others are taken: a dead letter, and its subject goes on', async () => {
+    const { rig, one } = await started();
+    rig.answer = ({ id }) => (id === 'a1' ? no : taken);
+    await rig.publish('b1', 'sql-b');
+    await rig.clock.advance(1);
+    await rig.publish('a1');
+    await rig.publish('a2', 'sql-a', instant(rig.clock.now() + 1));
+    await passesFor(rig, one, 3 * day - 10 * minute);
+    expect(rig.heard).not.toContain('a2');
+    await passesFor(rig, one, 20 * minute);
+    expect(rig.heard.filter((id) => id === 'a2')).toEqual(['a2']);
+    expect(await one.undelivered()).toMatchObject({
+      count: 0,
+      dead: 1,
+      deadLetters: [{ webhook: 'ops', id: 'a1', subject: 'sql-a', reason: 'answered 400' }],
+    });
+  });
+
+  test('down for longer than three days: what is older is given up, what is younger is heard', async () => {
+    const { rig, one } = await started();
+    rig.answer = () => down;
+    await rig.publish('old');
+    await passesFor(rig, one, 2 * day);
+    await rig.publish('young');
+    await passesFor(rig, one, day + 20 * minute);
+    rig.heard.length = 0;
+    rig.answer = () => taken;
+    await passesFor(rig, one, 6 * minute);
+    expect(rig.heard).toEqual(['young']);
+    expect(await one.undelivered()).toMatchObject({ count: 0, dead: 1, deadLetters: [{ id: 'old' }] });
+    expect(rig.logged).toContain('events were given up');
+  });
+
+  test('410: nothing more is sent, the status and the log say so', async () => {
+    const { rig, one } = await started();
+    rig.answer = () => ({ kind: 'gone' });
+    await rig.publish('e1');
+    await rig.publish('e2', 'sql-b', instant(morning + 1));
+    await passesFor(rig, one, 60 * minute);
+    expect(rig.heard).toEqual(['e1']);
+    expect(await one.undelivered()).toMatchObject({ count: 2, webhooks: [{ state: 'stopped' }] });
+    expect(rig.logged).toEqual(['a webhook answered 410: nothing is sent there any more']);
+  });
+
+  test('a receiver that names a time is left alone until then', async () => {
+    const { rig, one } = await started();
+    rig.answer = () => ({ kind: 'away', reason: 'answered 503', retryAfterMs: millis(20 * minute) });
+    await rig.publish('e1');
+    await passesFor(rig, one, 19 * minute);
+    expect(rig.heard).toHaveLength(1);
+    await passesFor(rig, one, 2 * minute);
+    expect(rig.heard).toHaveLength(2);
+  });
+
+  test('a receiver that did not agree hears nothing; its pace is kept once it did', async () => {
+    const { rig, one } = await started();
+    rig.agreement = { kind: 'away', reason: 'does not allow events', retryAfterMs: null };
+    for (let n = 0; n < 4; n += 1) await rig.publish(`e${n}`, 'sql-a', instant(morning + n));
+    await passesFor(rig, one, 10 * minute);
+    expect(rig.heard).toEqual([]);
+    rig.agreement = { kind: 'taken', value: { ratePerMinute: 1 } };
+    // A pass that keeps a pace waits on the clock: it cannot be awaited by who moves the clock.
+    const sentAt: number[] = [];
+    rig.answer = () => {
+      sentAt.push(rig.clock.now());
+      return taken;
+    };
+    for (let n = 0; n < 60; n += 1) {
+      void one.pass();
+      await rig.clock.advance(15 * second);
+    }
+    const apart = sentAt.slice(1).map((at, n) => at - (sentAt[n] ?? 0));
+    expect(Math.min(...apart)).toBeGreaterThanOrEqual(minute);
+    expect(rig.heard).toEqual(['e0', 'e1', 'e2', 'e3']);
+  });
+
+  test('store away: the pass ends with a word in the log, and nothing is lost', async () => {
+    const { rig, one } = await started();
+    await rig.publish('e1');
+    rig.store.away = true;
+    await one.pass();
+    rig.store.away = false;
+    await one.pass();
+    expect(rig.heard).toEqual(['e1']);
+    expect(rig.logged).toEqual(['the delivery to a webhook waits for the store']);
+  });
+});

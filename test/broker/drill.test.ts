@@ -1,0 +1,138 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { DrillReport } from '../../src/broker/fleet-views.ts';
+import { instant } from '../../src/domain/time.ts';
+import { keyIdOf } from '../model/world/vaults.ts';
+import type { AuditFleet, AuditInstance } from '../support/audit-fleet.ts';
+import { auditFleet, linkTo, standbyOf } from '../support/audit-fleet.ts';
+import { aCaller, aContext, minute } from '../support/builders.ts';
+
+const context = aContext(aCaller(['KeyBroker.Operator']));
+
+let fleet: AuditFleet;
+let one: AuditInstance;
+beforeEach(async () => {
+  fleet = await auditFleet();
+  one = fleet.start('one');
+});
+
+/** A road's answer, with time moving on until it is there. */
+async function inTime<T>(road: Promise<T>): Promise<T> {
+  const answer: { value?: T } = {};
+  void road.then((value) => (answer.value = value));
+  for (let passed = 0; passed < 10_000 && answer.value === undefined; passed += 100) await fleet.clock.advance(100);
+  return road;
+}
+
+/** A server whose primary was proven a moment ago, by the audit. */
+async function proven(name: string, links?: Parameters<AuditFleet['addServer']>[1]): Promise<void> {
+  await fleet.addServer(name, links);
+  await fleet.audit(one);
+}
+
+async function drill(name: string): Promise<DrillReport> {
+  const answer = await inTime(one.roads.drill(name, context));
+  if (!answer.ok) throw new Error(`${answer.refusal.code}: ${answer.refusal.detail}`);
+  return answer.value;
+}
+
+async function refusal(name: string) {
+  const answer = await inTime(one.roads.drill(name, context));
+  return answer.ok ? undefined : answer.refusal;
+}
+
+function since(count: number, vault: string): readonly string[] {
+  return fleet.vaults.calls
+    .slice(count)
+    .filter((call) => call.vault === vault)
+    .map(({ operation }) => operation);
+}
+
+describe('drill', () => {
+  it('proves each standby by one unwrap in its vault, calls nothing else, and switches nothing', async () => {
+    await proven('sql-a');
+    const before = fleet.vaults.calls.length;
+    const report = await drill('sql-a');
+    expect(report).toMatchObject({
+      server: 'sql-a',
+      ok: true,
+      findings: [],
+      standbys: [{ keyId: keyIdOf('north', 'k1'), vault: 'north', region: 'northeurope', ok: true, findings: [] }],
+    });
+    expect(report.standbys[0]?.provenAt).toBeGreaterThanOrEqual(report.at);
+    expect(report.standbys[0]?.latencyMs).toBeGreaterThan(0);
+    expect(since(before, 'north')).toEqual(['unwrapKey']);
+    expect(since(before, 'west')).toEqual([]);
+    const server = await one.roads.getServer('sql-a', context);
+    expect(server.ok && server.value.state).toBe('online');
+  });
+
+  it.each<[string, () => unknown, string]>([
+    ['is forbidden to unwrap', () => fleet.vaults.truth.get('north')!.forbidden.set(null, new Set(['unwrapKey'])), 'UnwrapDenied'],
+    ['has lost the key', () => (fleet.vaults.truth.get('north')!.keys.get('k1')!.state = 'deleted'), 'KeyNotFound'],
+    ['is down', () => (fleet.vaults.truth.get('north')!.trouble = 'error5xx'), 'KeyUnreachable'],
+  ])('a standby whose vault %s fails the drill, with what was seen', async (_what, harm, code) => {
+    await proven('sql-a');
+    harm();
+    const report = await drill('sql-a');
+    expect(report).toMatchObject({ ok: false, standbys: [{ ok: false, latencyMs: null, findings: [{ code, severity: 'error' }] }] });
+  });
+
+  it('K1: a standby that does not unwrap what its primary wrapped fails the drill', async () => {
+    const protector = linkTo('west', 'k1');
+    await proven('sql-a', { links: [protector, standbyOf(protector, 'north', 'k2')] });
+    const report = await drill('sql-a');
+    expect(report.ok).toBe(false);
+    expect(report.standbys[0]?.ok).toBe(false);
+  });
+
+  it('F3: a drill whose protector denies access is refused, and its standby is not called', async () => {
+    await fleet.addServer('sql-a');
+    fleet.vaults.truth.get('west')!.forbidden.set(null, new Set(['unwrapKey']));
+    await fleet.audit(one);
+    expect(await refusal('sql-a')).toMatchObject({ code: 'Conflict', detail: expect.stringContaining('is denied') as string });
+    expect(since(0, 'north')).toEqual([]);
+  });
+
+  it('K5: standbys of a former protector are proven too; where that one denies access they are not called', async () => {
+    const protector = linkTo('west', 'k1');
+    const former = linkTo('west', 'k2', { role: 'additional' });
+    await proven('sql-a', { links: [protector, standbyOf(protector, 'north', 'k1'), former, standbyOf(former, 'south', 'k2')] });
+    expect((await drill('sql-a')).standbys.map(({ vault, ok }) => [vault, ok])).toEqual([
+      ['north', true],
+      ['south', true],
+    ]);
+    fleet.vaults.truth.get('west')!.keys.get('k2')!.state = 'deleted';
+    await fleet.clock.advance(6 * 60 * minute);
+    await fleet.audit(one);
+    const before = fleet.vaults.calls.length;
+    const report = await drill('sql-a');
+    expect(report.standbys.map(({ vault, ok }) => [vault, ok])).toEqual([
+      ['north', true],
+      ['south', false],
+    ]);
+    expect(report.ok).toBe(false);
+    expect(since(before, 'south')).toEqual([]);
+  });
+
+  it('F3: a primary whose proof is too old for a failover is told', async () => {
+    await proven('sql-a');
+    await fleet.clock.advance(16 * minute);
+    expect(await drill('sql-a')).toMatchObject({ ok: false, standbys: [{ ok: true }], findings: [{ code: 'ProofStale' }] });
+  });
+
+  it('a server without standby passes no drill', async () => {
+    await proven('sql-a', { links: [linkTo('west', 'k1')] });
+    expect(await drill('sql-a')).toMatchObject({ ok: false, standbys: [], findings: [{ code: 'NoStandby' }] });
+  });
+
+  it('an unknown server is not found, one without protector has nothing to drill, an inaccessible one is refused (A6)', async () => {
+    expect(await refusal('sql-none')).toMatchObject({ code: 'NotFound' });
+    await fleet.addServer('sql-bare', { links: [] });
+    expect(await refusal('sql-bare')).toMatchObject({ code: 'Conflict' });
+    for (const state of ['pendingValidation', 'inaccessible', 'needsRevalidation'] as const) {
+      await fleet.addServer(`sql-${state}`, { server: { state, since: instant(0) } });
+      expect(await refusal(`sql-${state}`)).toMatchObject({ code: 'ServerInaccessible' });
+    }
+    expect(fleet.vaults.calls).toEqual([]);
+  });
+});

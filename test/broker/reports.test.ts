@@ -1,0 +1,23 @@
+import { expect, test } from 'vitest';
+import { createReports } from '../../src/broker/reports.ts';
+import { createMemoryEventLog } from '../support/memory-event-log.ts';
+import { createMemoryStore } from '../support/memory-store.ts';
+
+const store = createMemoryStore();
+const operations = {
+  isCursor: (text: string) => text === 'good',
+  flush: () => Promise.resolve(),
+  page: () => Promise.resolve({ items: [], next: null }),
+};
+const reports = createReports({ events: createMemoryEventLog(store), operations, registry: {} } as never);
+const context = {} as never;
+
+test('a cursor that is none of this list is refused by its field, not answered with an empty page', async () => {
+  const events = await reports.listEvents({ after: 'foreign', limit: 10, since: null, subject: null }, context);
+  const records = await reports.listOperations({ after: 'foreign', limit: 10, since: null, server: null }, context);
+  for (const outcome of [events, records]) {
+    expect(outcome).toMatchObject({ ok: false, refusal: { code: 'InvalidRequest' } });
+    expect(outcome.ok ? '' : outcome.refusal.detail).toMatch(/^after: /);
+  }
+  expect(await reports.listOperations({ after: 'good', limit: 10, since: null, server: null }, context)).toMatchObject({ ok: true });
+});

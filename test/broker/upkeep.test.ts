@@ -1,0 +1,33 @@
+import { expect, test } from 'vitest';
+import { createUpkeep } from '../../src/broker/upkeep.ts';
+import { minutes, plus } from '../../src/domain/time.ts';
+import { virtualClock } from '../support/virtual-clock.ts';
+
+test('every five minutes vaults are reconciled, and events that a webhook has not taken for a quarter of an hour are said', async () => {
+  const clock = virtualClock();
+  const began = clock.now();
+  const reconciled: string[] = [];
+  const said: unknown[] = [];
+  const webhooks = [
+    { name: 'late', count: 3, oldestAt: plus(began, minutes(-9.9)) },
+    { name: 'fresh', count: 1, oldestAt: began },
+    { name: 'idle', count: 0, oldestAt: null },
+  ];
+  const upkeep = createUpkeep({
+    parts: { clock, log: (...line: unknown[]) => void said.push(line), registry: { peekVaults: () => [{ name: 'kv-west' }] } },
+    reservations: { reconcile: (vault: string) => Promise.resolve(void reconciled.push(vault)) },
+    undelivered: () => Promise.resolve({ webhooks }),
+  } as never);
+
+  await clock.advance(minutes(5) - 1);
+  await upkeep();
+  expect(reconciled).toEqual([]);
+  await clock.advance(1);
+  await upkeep();
+  expect(reconciled).toEqual(['kv-west']);
+  expect(said).toEqual([]);
+  await clock.advance(minutes(5));
+  await upkeep();
+  expect(reconciled).toHaveLength(2);
+  expect(said).toEqual([['warn', 'events wait for delivery', expect.objectContaining({ webhook: 'late', waiting: 3 })]]);
+});

@@ -1,0 +1,232 @@
+import { describe, expect, test } from 'vitest';
+import type { LinkAccess } from '../../src/domain/access.ts';
+import type { Link, RegisteredServer, Server } from '../../src/domain/server.ts';
+import { millis } from '../../src/domain/time.ts';
+import { StoreAway } from '../../src/ports/store.ts';
+import { aFault, aLatch, anUntried, aStandbyRef, at, hour, minute, noon, second } from '../support/builders.ts';
+import { aRef, aServer, keyId, thumbprint } from '../support/stored-values.ts';
+import { startWatch, watchedLink } from '../support/watch-rig.ts';
+
+const ref = aRef();
+const standbyRef = aStandbyRef();
+const protector = watchedLink();
+const standby = watchedLink({ keyId: keyId('kv-north'), vault: 'kv-north', role: 'standby', standbyOf: protector.keyId });
+
+function registered(links: readonly Link[], changes: Partial<Server> & { readonly name?: string } = {}): RegisteredServer {
+  return { server: aServer(changes.name, changes), links, databases: new Map(), revision: 0 };
+}
+
+/** sql-demo with its protector alone, of which this is stored. */
+async function alone(changes: Partial<LinkAccess>) {
+  const rig = await startWatch();
+  await rig.register(registered([protector]));
+  await rig.put(anUntried(ref, changes));
+  return rig;
+}
+
+const denied = aFault({ class: 'revoked', status: 403, code: 'Forbidden', reach: 'identity' });
+
+describe('F3: the watch renews proofs', () => {
+  test.each([
+    [10 * minute - 1, 0],
+    [10 * minute, 1],
+  ])('a sound one that is %i ms old: %i canaries', async (age, canaries) => {
+    const rig = await alone({ provenAt: at(-age) });
+    await rig.watch();
+    expect(rig.sent).toHaveLength(canaries);
+    expect((await rig.row(ref))?.provenAt).toBe(canaries === 0 ? at(-age) : noon);
+  });
+
+  test.each<[string, Partial<LinkAccess>, number]>([
+    ['F1: a doubt after it', { provenAt: at(-10 * second), doubtedAt: at(-5 * second) }, 1],
+    ['F1: a doubt less before it than two clocks may differ', { provenAt: at(-5 * second), doubtedAt: at(-7 * second) }, 1],
+    ['F1: a doubt well before it', { provenAt: at(-5 * second), doubtedAt: at(-7 * second - 1) }, 0],
+    ['F4: a denial after it', { provenAt: at(-10 * second), denials: { key: at(-5 * second) } }, 1],
+    ['F4: a denial less before it than two clocks may differ', { provenAt: at(-5 * second), denials: { vault: at(-7 * second) } }, 1],
+    ['F4: a denial well before it', { provenAt: at(-5 * second), denials: { identity: at(-7 * second - 1) } }, 0],
+  ])('at once where it is void: %s', async (_name, changes, canaries) => {
+    const rig = await alone(changes);
+    await rig.watch();
+    expect(rig.sent).toHaveLength(canaries);
+    if (canaries === 1) expect((await rig.row(ref))?.provenAt).toBe(noon);
+    await rig.clock.advance(15 * second);
+    await rig.watch();
+    expect(rig.sent).toHaveLength(canaries);
+  });
+
+  test('F4: a denial at another link that reaches it voids it too', async () => {
+    const rig = await alone({ provenAt: at(-minute) });
+    await rig.put(anUntried(aRef({ server: 'sql-gone', keyId: keyId('kv-west', 'b'.repeat(32)) }), { denials: { identity: at(-second) } }));
+    await rig.watch();
+    expect(rig.sent.map((target) => target.keyId)).toEqual([ref.keyId]);
+  });
+
+  test('a proof from the future, of a clock that was set back, stands for nothing', async () => {
+    const rig = await alone({ provenAt: at(hour) });
+    await rig.watch();
+    expect(rig.sent).toHaveLength(1);
+    expect((await rig.row(ref))?.provenAt).toBe(noon);
+  });
+
+  test('what traffic proved after a denial is stored at once, and costs no canary', async () => {
+    const rig = await alone({ provenAt: at(-minute), denials: { key: at(-30 * second) } });
+    await rig.access.proven(ref, { sentAt: at(-second), known: null });
+    await rig.watch();
+    expect(rig.sent).toHaveLength(0);
+    expect((await rig.row(ref))?.provenAt).toBe(at(-second));
+  });
+
+  test.each([
+    [5 * minute - 1, at(-5 * minute + 1)],
+    [5 * minute, at(-second)],
+  ])('what traffic proves all the time is stored when the stored one is %i ms old', async (age, stored) => {
+    const rig = await alone({ provenAt: at(-age) });
+    await rig.access.proven(ref, { sentAt: at(-second), known: null });
+    await rig.watch();
+    expect((await rig.row(ref))?.provenAt).toBe(stored);
+  });
+
+  test('a key that is a standby here and the primary of another server is renewed as a primary', async () => {
+    const rig = await startWatch();
+    const there = watchedLink({ keyId: standby.keyId, vault: 'kv-north', protectorFrom: noon });
+    await rig.register(registered([protector, standby], { name: 'sql-a' }), registered([there], { name: 'sql-b' }));
+    await rig.put(anUntried(aRef({ server: 'sql-a' }), { provenAt: noon }));
+    for (const server of ['sql-a', 'sql-b']) await rig.put(anUntried(aStandbyRef({ server }), { provenAt: at(-10 * minute) }));
+    await rig.watch();
+    expect(rig.sent.map((target) => target.keyId)).toEqual([standby.keyId]);
+  });
+
+  test('a standby is renewed after six hours, and not while its primary is denied, which one that has just begun has yet to read', async () => {
+    const rig = await startWatch();
+    await rig.register(registered([protector, standby]));
+    await rig.put(anUntried(ref, { provenAt: noon, latch: aLatch({ firstDenialAt: at(-second), newestDenialAt: at(-second) }) }));
+    await rig.put(anUntried(standbyRef, { provenAt: at(-6 * hour) }));
+    // The other vault's picture comes late.
+    rig.store.before = async (_access, key) => {
+      if (key === 'access/kv-west/') await rig.clock.pause(millis(500));
+    };
+    const watched = rig.watch();
+    await rig.clock.advance(second);
+    await watched;
+    expect(rig.sent).toHaveLength(0);
+    rig.store.before = undefined;
+    await rig.put(anUntried(ref, { provenAt: noon, revision: 9 }));
+    await rig.clock.advance(2 * second);
+    await rig.watch();
+    expect(rig.sent.map((target) => target.keyId)).toEqual([standby.keyId]);
+  });
+
+  test('with room for two canaries a pass all of five have their turn, though a denial voids them all each time', async () => {
+    const rig = await startWatch();
+    const links = ['b', 'c', 'd', 'e', 'f'].map((letter) =>
+      watchedLink({ keyId: keyId('kv-west', letter.repeat(32)), thumbprint: thumbprint(letter) }),
+    );
+    const servers = links.map((link, i) => registered([link], { name: `sql-${i}` }));
+    await rig.register(...servers);
+    for (const [i, link] of links.entries())
+      await rig.put(anUntried(aRef({ server: `sql-${i}`, keyId: link.keyId }), { provenAt: at(-minute) }));
+    const met = aRef({ server: 'sql-gone', keyId: keyId('kv-west', '9'.repeat(32)) });
+    for (let pass = 0; pass < 3; pass++) {
+      await rig.put(anUntried(met, { denials: { identity: rig.clock.now() }, revision: pass + 1 }));
+      await rig.clock.advance(15 * second);
+      rig.room = 2;
+      await rig.watch();
+    }
+    expect(new Set(rig.sent.map((target) => target.keyId))).toEqual(new Set(links.map((link) => link.keyId)));
+  });
+});
+
+describe('F6: the watch looks at suspects', () => {
+  test.each([
+    [29_999, 0, 'suspected'],
+    [30_000, 1, 'confirmed'],
+  ])('first denied %i ms ago: %i canaries, %s', async (age, canaries, status) => {
+    const rig = await alone({ latch: aLatch({ firstDenialAt: at(-age), newestDenialAt: at(-age) }), denials: { identity: at(-age) } });
+    rig.answer = () => denied;
+    await rig.watch();
+    expect(rig.sent).toHaveLength(canaries);
+    expect((await rig.row(ref))?.latch?.status).toBe(status);
+  });
+
+  test('a suspect that a clock stamped which has been set back counts anew from the look at it, and is confirmed in its time', async () => {
+    const rig = await alone({ latch: aLatch({ firstDenialAt: at(hour), newestDenialAt: at(hour) }), denials: { identity: at(hour) } });
+    rig.answer = () => denied;
+    await rig.watch();
+    expect((await rig.row(ref))?.latch).toMatchObject({ status: 'suspected', firstDenialAt: noon, witnesses: 1 });
+    await rig.clock.advance(30 * second);
+    await rig.watch();
+    expect((await rig.row(ref))?.latch).toMatchObject({ status: 'confirmed', firstDenialAt: noon });
+    expect((await rig.server('sql-demo')).server).toMatchObject({ state: 'atRisk', clock: { firstDenialAt: noon } });
+  });
+
+  test('such a suspect that is granted again is released', async () => {
+    const rig = await alone({ latch: aLatch({ firstDenialAt: at(hour), newestDenialAt: at(hour) }) });
+    await rig.watch();
+    expect((await rig.row(ref))?.latch).toBeNull();
+  });
+});
+
+describe('A2: a server whose protector was set anew, with the same material in another vault', () => {
+  const confirmed = aLatch({ status: 'confirmed', firstDenialAt: at(-minute), newestDenialAt: at(-minute) });
+  const clock = { firstDenialAt: at(-minute), inaccessibleAt: at(9 * minute), healsUntil: at(8 * hour - minute) };
+  const moved = watchedLink({ keyId: keyId('kv-north'), vault: 'kv-north' });
+  const former = watchedLink({ role: 'additional', protectorTo: noon });
+
+  async function atRisk(links: readonly Link[] = [moved, former]) {
+    const rig = await startWatch();
+    await rig.register(registered(links, { state: 'atRisk', clock }));
+    await rig.put(anUntried(ref, { latch: confirmed, denials: { identity: at(-minute) } }));
+    await rig.put(anUntried(standbyRef, { provenAt: noon }));
+    rig.answer = (target) => (target.vault.name === 'kv-west' ? denied : undefined);
+    return rig;
+  }
+
+  test('stays at risk while the latch that started its clock stands', async () => {
+    const rig = await atRisk();
+    for (let pass = 0; pass < 3; pass++) {
+      await rig.watch();
+      await rig.clock.advance(15 * second);
+    }
+    expect((await rig.server('sql-demo')).server).toMatchObject({ state: 'atRisk', clock });
+  });
+
+  test('becomes inaccessible in its time', async () => {
+    const rig = await atRisk();
+    await rig.clock.advance(9 * minute);
+    await rig.watch();
+    expect((await rig.server('sql-demo')).server).toMatchObject({ state: 'inaccessible', since: at(9 * minute), clock });
+  });
+
+  test('is online again when access to the former key is back', async () => {
+    const rig = await atRisk();
+    rig.answer = () => undefined;
+    await rig.watch();
+    await rig.clock.advance(15 * second);
+    await rig.watch();
+    expect((await rig.row(ref))?.latch).toBeNull();
+    expect((await rig.server('sql-demo')).server).toMatchObject({ state: 'online', clock: null });
+  });
+
+  test('a latch that came later at another key of the material does not hold it', async () => {
+    const rig = await atRisk();
+    await rig.put(anUntried(ref, { latch: { ...confirmed, firstDenialAt: noon }, revision: 9 }));
+    await rig.watch();
+    expect((await rig.server('sql-demo')).server.state).toBe('online');
+  });
+
+  test('other material does not hold it', async () => {
+    const rig = await atRisk([moved, { ...former, thumbprint: thumbprint('B') }]);
+    await rig.watch();
+    expect((await rig.server('sql-demo')).server.state).toBe('online');
+  });
+
+  test('an instance that has just begun does not take what it has not read for a release', async () => {
+    const rig = await (await atRisk()).another();
+    rig.answer = (target) => (target.vault.name === 'kv-west' ? denied : undefined);
+    rig.store.before = (access, key) => {
+      if (access === 'read' && key === 'access/kv-west/') throw new StoreAway('this partition is away');
+    };
+    await rig.watch();
+    expect((await rig.server('sql-demo')).server).toMatchObject({ state: 'atRisk', clock });
+  });
+});
