@@ -1,0 +1,104 @@
+import * as z from 'zod/mini';
+import { count, finding, findingFields, keyId, ms, next, standing, text, time, vaultFields } from './answers.ts';
+import { named, serverName, slot } from './words.ts';
+
+/* Audits, drills and the status document; see `answers.ts`. */
+
+const auditFields = {
+  slot,
+  startedAt: time,
+  finishedAt: z.nullable(time),
+  servers: count,
+  links: count,
+  errors: count,
+  warnings: count,
+  new: count,
+  resolved: count,
+  excessPermissions: z.enum(['checked', 'partly checked', 'not checked']),
+};
+
+/** Beside the audit before. */
+const auditFinding = z
+  .object({ ...findingFields, change: z.enum(['new', 'continued', 'resolved']) })
+  .register(named, { id: 'AuditFinding', description: 'A finding of a permission audit; `change` compares it with the audit before.' });
+
+export const auditHead = z.object(auditFields).register(named, {
+  id: 'AuditSummary',
+  description: 'A permission audit without its findings. While `finishedAt` is null it runs, and the numbers are of what was seen so far.',
+});
+
+export const audit = z.object({ ...auditFields, findings: z.object({ items: z.array(auditFinding), next }) }).register(named, {
+  id: 'Audit',
+  description: 'A permission audit. `excessPermissions` says whether the broker may read what its identities hold beyond their need.',
+});
+
+export const auditPage = z
+  .object({ items: z.array(auditHead), next })
+  .register(named, { id: 'AuditPage', description: 'Permission audits, newest first.' });
+
+export const drill = z
+  .object({
+    server: text,
+    at: time,
+    ok: z.boolean(),
+    standbys: z.array(
+      z.object({
+        keyId,
+        vault: text,
+        region: text,
+        ok: z.boolean(),
+        provenAt: z.nullable(time),
+        latencyMs: z.nullable(ms),
+        findings: z.array(finding),
+      }),
+    ),
+    findings: z.array(finding),
+  })
+  .register(named, { id: 'Drill', description: 'Whether a failover of the server would work now, proven at each standby.' });
+
+const notOnline = z.object({ name: serverName, ...standing });
+
+export const status = z
+  .object({
+    at: time,
+    servers: z.object({
+      total: count,
+      byState: z.object({ online: count, atRisk: count, inaccessible: count, needsRevalidation: count, pendingValidation: count }),
+      notOnline: z.object({ items: z.array(notOnline), next }),
+    }),
+    vaults: z.array(
+      z.object({
+        ...vaultFields,
+        latches: z.object({ suspected: count, confirmed: count }),
+        outageSince: z.nullable(time),
+        failoverSince: z.nullable(time),
+      }),
+    ),
+    audit: z.nullable(auditHead),
+    oldestProof: z.nullable(z.object({ server: text, keyId, vault: text, provenAt: time })),
+    undeliveredEvents: z.object({
+      count,
+      oldestAt: z.nullable(time),
+      dead: count,
+      webhooks: z.array(
+        z.object({
+          name: text,
+          host: text,
+          state: z.enum(['waiting', 'working', 'refusing', 'failing', 'stopped']),
+          since: z.nullable(time),
+          reason: z.nullable(text),
+          count,
+          oldestAt: z.nullable(time),
+          dead: count,
+        }),
+      ),
+      deadLetters: z.array(z.object({ webhook: text, id: text, type: text, subject: text, time, diedAt: time, reason: text })),
+    }),
+    instances: z.array(
+      z.object({ instance: text, startedAt: time, at: time, records: z.object({ issued: count, waiting: count, spilled: count }) }),
+    ),
+  })
+  .register(named, {
+    id: 'Status',
+    description: 'The whole fleet at a glance. `oldestProof` is that of a primary: a failover rests on it.',
+  });

@@ -1,0 +1,140 @@
+import { entries, type Values } from './settings/table.ts';
+import type { Entry } from './settings/kinds.ts';
+
+/** The settings of the whole broker, grouped by who is given them. Times in milliseconds; the meaning of each is in `settings/table.ts`. */
+export type Settings = ReturnType<typeof grouped>;
+
+export type SettingsOutcome =
+  { readonly ok: true; readonly settings: Settings } | { readonly ok: false; readonly problems: readonly string[] };
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The settings of this process, read once. The only place that knows `process.env`. */
+export function processSettings(): SettingsOutcome {
+  return readSettings(process.env);
+}
+
+/**
+ * Reads all settings. An empty text counts as absent: that is what a deployment template leaves behind.
+ * @returns every problem at once; each names its setting and what is allowed, none repeats what was set, which may be secret.
+ */
+export function readSettings(environment: Environment): SettingsOutcome {
+  const problems = unknownNames(environment);
+  const read: Record<string, unknown> = {};
+  for (const [key, entry] of Object.entries<Entry<unknown>>(entries)) {
+    const given = environment[entry.name];
+    const result = readEntry(entry, given === undefined || given.trim() === '' ? null : given.trim());
+    if (result.ok) read[key] = result.value;
+    else problems.push(`${entry.name} ${result.problem}`);
+  }
+  // Every entry has put its value in, or a problem: what is read is as the table types it, and contradictions look only at what was read.
+  const values = read as Values;
+  problems.push(...contradictions(values));
+  return problems.length === 0 ? { ok: true, settings: grouped(values) } : { ok: false, problems };
+}
+
+function readEntry(entry: Entry<unknown>, given: string | null): ReturnType<Entry<unknown>['read']> {
+  const written = given ?? entry.standard;
+  if (written !== null) return entry.read(written);
+  return entry.required ? { ok: false, problem: `is missing: ${entry.meaning}` } : { ok: true, value: null };
+}
+
+/** A setting that nobody reads is a misspelt one. */
+function unknownNames(environment: Environment): string[] {
+  const known = new Set<string>(Object.values<Entry<unknown>>(entries).map((entry) => entry.name));
+  return Object.keys(environment)
+    .filter((name) => name.startsWith('KEYBROKER_') && !known.has(name))
+    .map((name) => `${name} is not a setting of the broker`);
+}
+
+/** Pairs of which the first must not exceed, or must stay below, the second. */
+const ordered: readonly (readonly [keyof Values, 'must not exceed' | 'must be less than', keyof Values])[] = [
+  ['attemptTimeoutMs', 'must not exceed', 'requestTimeoutMs'],
+  ['requestTimeoutMs', 'must not exceed', 'batchTimeoutMs'],
+  ['storeTimeoutMs', 'must not exceed', 'requestTimeoutMs'],
+  ['proofRenewMs', 'must be less than', 'proofMaxAgeMs'],
+  ['proofMaxAgeMs', 'must not exceed', 'standbyProofMaxAgeMs'],
+  ['witnessAfterMs', 'must be less than', 'inaccessibleAfterMs'],
+  ['witnessAfterMs', 'must be less than', 'denialForgetMs'],
+  ['inaccessibleAfterMs', 'must be less than', 'healsWithinMs'],
+  ['leaseMs', 'must be less than', 'rateWindowMs'],
+  ['storeTimeoutMs', 'must be less than', 'rateWindowMs'],
+  ['pointsGp', 'must not exceed', 'pointsBc'],
+  ['pointsBc', 'must not exceed', 'ratePoints'],
+  ['circuitKeys', 'must not exceed', 'circuitVolume'],
+  ['circuitProbeMs', 'must not exceed', 'circuitWindowMs'],
+];
+
+/** Comparisons with what could not be read are false: that problem is told already. */
+function contradictions(values: Values): string[] {
+  const found = ordered
+    .filter(([low, relation, high]) => {
+      const [a, b] = [Number(values[low]), Number(values[high])];
+      return relation === 'must not exceed' ? a > b : a >= b;
+    })
+    .map(([low, relation, high]) => `${entries[low].name} ${relation} ${entries[high].name}`);
+  const { storeConnectionString: direct, storeEndpoint: endpoint } = values;
+  const names = `${entries.storeConnectionString.name} and ${entries.storeEndpoint.name}`;
+  if (direct === null && endpoint === null) found.push(`${names}: one of them must be set`);
+  if (typeof direct === 'string' && typeof endpoint === 'string') found.push(`${names}: only one of them may be set`);
+  return found;
+}
+
+function grouped(v: Values) {
+  return {
+    tenantId: v.tenantId,
+    callers: {
+      issuer: v.issuer ?? `https://login.microsoftonline.com/${v.tenantId}/v2.0`,
+      audiences: v.audiences,
+      tenantId: v.tenantId,
+      jwksUri: v.jwksUri,
+      clockToleranceMs: v.clockToleranceMs,
+    },
+    wire: {
+      deployment: v.deployment,
+      vaultHostSuffixes: v.vaultHostSuffixes,
+      requestTimeoutMs: v.requestTimeoutMs,
+      batchTimeoutMs: v.batchTimeoutMs,
+    },
+    store: { connectionString: v.storeConnectionString, endpoint: v.storeEndpoint, timeoutMs: v.storeTimeoutMs },
+    identity: { clientId: v.identityClientId },
+    controlPlane: { endpoint: v.controlPlane },
+    vaults: { resolvers: v.resolvers, connections: v.vaultConnections, attemptTimeoutMs: v.attemptTimeoutMs },
+    registry: { pollMs: v.registryPollMs },
+    circuits: { volume: v.circuitVolume, windowMs: v.circuitWindowMs, keys: v.circuitKeys, probeMs: v.circuitProbeMs },
+    failover: {
+      proofMaxAgeMs: v.proofMaxAgeMs,
+      proofRenewMs: v.proofRenewMs,
+      standbyProofMaxAgeMs: v.standbyProofMaxAgeMs,
+      denialQuietMs: v.denialQuietMs,
+      accessReadMaxAgeMs: v.accessReadMaxAgeMs,
+    },
+    witnesses: { afterMs: v.witnessAfterMs, limit: v.witnessLimit, denialForgetMs: v.denialForgetMs },
+    serverClock: { inaccessibleAfterMs: v.inaccessibleAfterMs, healsWithinMs: v.healsWithinMs },
+    budgets: {
+      associationPoints: v.associationPoints,
+      ratePoints: v.ratePoints,
+      rateWindowMs: v.rateWindowMs,
+      points: { GeneralPurpose: v.pointsGp, BusinessCritical: v.pointsBc },
+      probeShare: v.probeShare,
+      serviceShare: v.serviceShare,
+      leaseMs: v.leaseMs,
+      storeAwayShare: v.storeAwayShare,
+      queueLength: v.queueLength,
+    },
+    keys: { maxStandbys: v.maxStandbys },
+    audits: { share: v.auditShare, runMs: v.auditRunMs },
+    records: { commitMs: v.recordCommitMs, queueLength: v.recordQueue },
+    webhooks: { targets: v.webhooks, origin: v.webhookOrigin, source: v.deployment },
+    telemetry: { endpoint: v.telemetryEndpoint, deployment: v.deployment },
+  } as const;
+}
+
+/** The table of settings, in Markdown, as the README has it. */
+export function settingsTable(): string {
+  const rows = Object.values<Entry<unknown>>(entries).map(({ name, unit, standard, required, bounds, meaning }) => {
+    const written = standard === null ? (required ? 'required' : 'none') : `\`${standard}\``;
+    return `| \`${name}\` | ${unit} | ${written} | ${bounds} | ${meaning} |`;
+  });
+  return ['| name | unit | default | bounds | meaning |', '|---|---|---|---|---|', ...rows].join('\n');
+}

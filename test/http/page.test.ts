@@ -1,0 +1,202 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { page as html, pageHeaders } from '../../src/http/page/page.ts';
+import { chromiumPath } from '../support/chromium.ts';
+
+const minute = 60_000;
+const token = 'header.claims.signature';
+
+function ago(ms: number): string {
+  return new Date(Date.now() - ms).toISOString();
+}
+
+function clockFrom(firstDenialMs: number) {
+  return {
+    firstDenialAt: ago(firstDenialMs),
+    inaccessibleAt: ago(firstDenialMs - 10 * minute),
+    healsUntil: ago(firstDenialMs - 480 * minute),
+  };
+}
+
+function aVaultOf(name: string, changes: object = {}) {
+  return {
+    name,
+    region: 'westeurope',
+    circuit: { state: 'closed', since: null, instances: { closed: 2, open: 0, halfOpen: 0 } },
+    association: { used: 640, limit: 1000 },
+    rate: { used: 120, limit: 950, windowMs: 10_000, byKeyType: {} },
+    latencyMs: { p50: 11.5, p99: 48.2 },
+    latches: { suspected: 0, confirmed: 0 },
+    outageSince: null,
+    failoverSince: null,
+    ...changes,
+  };
+}
+
+/** What the broker would answer; a test changes it. */
+function aStatus() {
+  return {
+    at: ago(0),
+    servers: {
+      total: 42,
+      byState: { online: 38, atRisk: 2, inaccessible: 1, needsRevalidation: 1, pendingValidation: 0 },
+      notOnline: {
+        items: [
+          { name: 'sql-late', state: 'atRisk', since: ago(minute), clock: clockFrom(2 * minute) },
+          { name: 'sql-soon', state: 'atRisk', since: ago(7 * minute), clock: clockFrom(8 * minute) },
+          { name: 'mysql-lost', state: 'needsRevalidation', since: ago(minute), clock: null },
+          { name: '<b>sql</b>-gone', state: 'inaccessible', since: ago(30 * minute), clock: clockFrom(40 * minute) },
+        ],
+        next: null,
+      },
+    },
+    vaults: [
+      aVaultOf('kv-well'),
+      aVaultOf('kv-latched', { latches: { suspected: 1, confirmed: 3 } }),
+      aVaultOf('kv-down', {
+        circuit: { state: 'open', since: ago(4 * minute), instances: {} },
+        outageSince: ago(5 * minute),
+        failoverSince: ago(4 * minute),
+      }),
+    ],
+    audit: { slot: '2026-11-22T06:00:00Z', finishedAt: ago(minute), errors: 2, warnings: 5 },
+    oldestProof: { server: 'sql-a', vault: 'kv-well', provenAt: ago(9 * minute) },
+    undeliveredEvents: { count: 3, dead: 0, webhooks: [{ name: 'ops', state: 'failing', reason: 'answered 503', count: 3 }] },
+    instances: [{}, {}],
+  };
+}
+
+let status: ReturnType<typeof aStatus>;
+let answerStatus: number;
+let asked: { path: string; authorization: string | undefined }[];
+
+async function serve(): Promise<Server> {
+  const server = createServer((request, response) => {
+    const path = request.url ?? '';
+    asked.push({ path, authorization: request.headers.authorization });
+    if (path === '/status') return void response.writeHead(200, pageHeaders).end(html);
+    const isKnown = request.headers.authorization === `Bearer ${token}`;
+    const events = { items: [{ type: 'keybroker.circuit.opened', subject: 'kv-down', time: ago(20 * minute) }], next: null };
+    response.writeHead(isKnown ? answerStatus : 401, { 'content-type': 'application/json' });
+    response.end(JSON.stringify(path.startsWith('/v1/events') ? events : answerStatus === 200 ? status : { title: 'the store is away' }));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return server;
+}
+
+test('the page holds no secret and no data, and may run its own script alone', () => {
+  expect(pageHeaders['content-security-policy']).toMatch(
+    /^default-src 'none'; script-src 'sha256-[^ ]+'; style-src 'sha256-[^ ]+'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'$/,
+  );
+  expect(html).not.toMatch(/https?:\/\/(?!www\.w3\.org\/2000\/svg)|innerHTML|style="/);
+});
+
+describe.skipIf(chromiumPath === undefined)('the status page in Chromium', () => {
+  let server: Server;
+  let browser: Browser;
+  let origin: string;
+  beforeAll(async () => {
+    server = await serve();
+    origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    browser = await chromium.launch({ executablePath: chromiumPath!, args: ['--no-sandbox'] });
+  });
+  afterAll(async () => {
+    await browser.close();
+    server.close();
+  });
+  beforeEach(() => {
+    status = aStatus();
+    answerStatus = 200;
+    asked = [];
+  });
+
+  /** Opens the page in a fresh context, with all that went wrong in it, and all other hosts it asked. */
+  async function open(path: string, options: BrowserContextOptions = {}): Promise<{ page: Page; wrong: string[] }> {
+    const context = await browser.newContext(options);
+    const page = await context.newPage();
+    const wrong: string[] = [];
+    page.on('pageerror', (error) => wrong.push(error.message));
+    page.on('console', (message) => message.text().includes('Content Security Policy') && wrong.push(message.text()));
+    page.on('request', (request) => !/^data:/.test(request.url()) && !request.url().startsWith(origin) && wrong.push(request.url()));
+    await page.goto(origin + path);
+    return { page, wrong };
+  }
+
+  test('the token of the address is gone from it at once, and is sent to the broker alone', async () => {
+    const { page, wrong } = await open(`/status#token=${token}`);
+    await page.getByRole('heading', { name: 'kv-well' }).waitFor();
+    expect(page.url()).toBe(`${origin}/status`);
+    expect(await page.evaluate('history.length')).toBeLessThanOrEqual(2);
+    expect(asked.filter(({ path }) => path.includes(token))).toEqual([]);
+    expect(asked.find(({ path }) => path.startsWith('/v1/status'))?.authorization).toBe(`Bearer ${token}`);
+    await page.reload();
+    await page.getByRole('heading', { name: 'kv-well' }).waitFor();
+    expect(wrong).toEqual([]);
+    await page.context().close();
+  });
+
+  test('the worst comes first, with the time that is left; what the broker says is text and nothing else', async () => {
+    const { page, wrong } = await open(`/status#token=${token}`);
+    await page.getByRole('heading', { name: 'kv-well' }).waitFor();
+    expect(await page.locator('#servers h3').allTextContents()).toEqual(['<b>sql</b>-gone', 'mysql-lost', 'sql-soon', 'sql-late']);
+    expect(await page.locator('#vaults h3').allTextContents()).toEqual(['kv-down', 'kv-latched', 'kv-well']);
+    expect(await page.locator('#servers li', { hasText: 'sql-soon' }).locator('.left').textContent()).toMatch(/^1 min \d+ s$/);
+    await expect.poll(() => page.getByRole('img', { name: /open for (19|20) min/ }).count()).toBe(1);
+    expect(await page.getByRole('status').first().textContent()).toBe(
+      '4 servers are not online; the worst is <b>sql</b>-gone, Inaccessible.',
+    );
+    expect(wrong).toEqual([]);
+    await page.context().close();
+  });
+
+  test('by keyboard alone: give a token, see the fleet, sign out; a token that is refused is asked for anew', async () => {
+    const { page, wrong } = await open('/status');
+    const field = page.getByLabel(/Access token/);
+    await field.waitFor();
+    expect(await page.evaluate('document.activeElement.id')).toBe('token');
+    await page.keyboard.type('wrong');
+    await page.keyboard.press('Enter');
+    await page.getByText('The token is not valid').first().waitFor();
+    await page.keyboard.type(token);
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'kv-down' }).waitFor();
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    await page.getByText('You are signed out.').first().waitFor();
+    expect(await page.evaluate('JSON.stringify(sessionStorage)')).toBe('{}');
+    expect(wrong).toEqual([]);
+    await page.context().close();
+  });
+
+  test('the broker does not answer: the page says so', async () => {
+    answerStatus = 503;
+    const { page } = await open(`/status#token=${token}`);
+    await page.getByText('not current: the store is away').waitFor();
+    await page.context().close();
+  });
+
+  test.each([
+    [1440, 'light'],
+    [1440, 'dark'],
+    [390, 'light'],
+    [390, 'dark'],
+  ] as const)('%i wide, %s: nothing runs over the edge, and text can be read', async (width, colorScheme) => {
+    const { page } = await open(`/status#token=${token}`, { viewport: { width, height: 900 }, colorScheme });
+    await page.getByRole('heading', { name: 'kv-well' }).waitFor();
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(width);
+    expect(await page.evaluate(contrastOfSoftText)).toBeGreaterThanOrEqual(4.5);
+    const folder = process.env['SCREENSHOTS'];
+    if (folder !== undefined) await page.screenshot({ path: `${folder}/status-${width}-${colorScheme}.png`, fullPage: true });
+    await page.context().close();
+  });
+});
+
+/** WCAG 2.2 contrast of the palest text on the page's ground. */
+const contrastOfSoftText = `(() => {
+  const channels = (color) => color.match(/[\\d.]+/g).slice(0, 3).map((n) => n / 255).map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+  const luminance = (color) => { const [r, g, b] = channels(color); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const pair = [luminance(getComputedStyle(document.querySelector('.soft')).color), luminance(getComputedStyle(document.body).backgroundColor)].sort((a, b) => b - a);
+  return (pair[0] + 0.05) / (pair[1] + 0.05);
+})()`;

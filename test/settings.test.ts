@@ -1,0 +1,239 @@
+import { describe, expect, test } from 'vitest';
+import { readSettings, settingsTable, type Settings } from '../src/settings.ts';
+import { entries } from '../src/settings/table.ts';
+import type { Entry } from '../src/settings/kinds.ts';
+
+const tenant = '11111111-2222-4333-8444-555555555555';
+const least = {
+  KEYBROKER_TENANT_ID: tenant.toUpperCase(),
+  KEYBROKER_AUDIENCE: 'api://keybroker',
+  KEYBROKER_STORE_CONNECTION_STRING: 'UseDevelopmentStorage=true',
+};
+
+function settingsOf(change: Record<string, string | undefined> = {}): Settings {
+  const outcome = readSettings({ ...least, ...change });
+  if (!outcome.ok) throw new Error(outcome.problems.join('\n'));
+  return outcome.settings;
+}
+
+function problemsOf(change: Record<string, string | undefined>): readonly string[] {
+  const outcome = readSettings({ ...least, ...change });
+  return outcome.ok ? [] : outcome.problems;
+}
+
+describe('settings', () => {
+  test('the least that must be set; all else has the numbers of the laws', () => {
+    expect(settingsOf()).toMatchInlineSnapshot(`
+      {
+        "audits": {
+          "runMs": 480000,
+          "share": 0.5,
+        },
+        "budgets": {
+          "associationPoints": 1000,
+          "leaseMs": 1000,
+          "points": {
+            "BusinessCritical": 5,
+            "GeneralPurpose": 2,
+          },
+          "probeShare": 0.05,
+          "queueLength": 10000,
+          "ratePoints": 1000,
+          "rateWindowMs": 10000,
+          "serviceShare": 0.8,
+          "storeAwayShare": 0.1,
+        },
+        "callers": {
+          "audiences": [
+            "api://keybroker",
+          ],
+          "clockToleranceMs": 60000,
+          "issuer": "https://login.microsoftonline.com/11111111-2222-4333-8444-555555555555/v2.0",
+          "jwksUri": null,
+          "tenantId": "11111111-2222-4333-8444-555555555555",
+        },
+        "circuits": {
+          "keys": 2,
+          "probeMs": 2000,
+          "volume": 3,
+          "windowMs": 2000,
+        },
+        "controlPlane": {
+          "endpoint": null,
+        },
+        "failover": {
+          "accessReadMaxAgeMs": 1000,
+          "denialQuietMs": 600000,
+          "proofMaxAgeMs": 900000,
+          "proofRenewMs": 600000,
+          "standbyProofMaxAgeMs": 86400000,
+        },
+        "identity": {
+          "clientId": null,
+        },
+        "keys": {
+          "maxStandbys": 4,
+        },
+        "records": {
+          "commitMs": 200,
+          "queueLength": 10000,
+        },
+        "registry": {
+          "pollMs": 2000,
+        },
+        "serverClock": {
+          "healsWithinMs": 28800000,
+          "inaccessibleAfterMs": 600000,
+        },
+        "store": {
+          "connectionString": "UseDevelopmentStorage=true",
+          "endpoint": null,
+          "timeoutMs": 2000,
+        },
+        "telemetry": {
+          "deployment": "urn:keybroker",
+          "endpoint": null,
+        },
+        "tenantId": "11111111-2222-4333-8444-555555555555",
+        "vaults": {
+          "attemptTimeoutMs": 2000,
+          "connections": 256,
+          "resolvers": [
+            "168.63.129.16",
+          ],
+        },
+        "webhooks": {
+          "origin": "keybroker",
+          "source": "urn:keybroker",
+          "targets": [],
+        },
+        "wire": {
+          "batchTimeoutMs": 60000,
+          "deployment": "urn:keybroker",
+          "requestTimeoutMs": 10000,
+          "vaultHostSuffixes": [
+            {
+              "port": 443,
+              "suffix": ".vault.azure.net",
+            },
+            {
+              "port": 443,
+              "suffix": ".managedhsm.azure.net",
+            },
+          ],
+        },
+        "witnesses": {
+          "afterMs": 30000,
+          "denialForgetMs": 600000,
+          "limit": 100,
+        },
+      }
+    `);
+  });
+
+  test('an empty text counts as absent, white space round a value is nothing', () => {
+    expect(settingsOf({ KEYBROKER_IDENTITY_CLIENT_ID: ' ', KEYBROKER_STORE_TIMEOUT_MS: ' 500 ' })).toMatchObject({
+      identity: { clientId: null },
+      store: { timeoutMs: 500 },
+    });
+  });
+
+  test('lists, suffixes with ports, resolvers', () => {
+    const settings = settingsOf({
+      KEYBROKER_AUDIENCE: 'api://a, b',
+      KEYBROKER_VAULT_HOST_SUFFIXES: '.Vault.Azure.net, .vault.localhost:*,.hsm.example:8443',
+      KEYBROKER_RESOLVERS: '127.0.0.1:5353,[::1]:53,10.0.0.1',
+    });
+    expect(settings.callers.audiences).toEqual(['api://a', 'b']);
+    expect(settings.wire.vaultHostSuffixes).toEqual([
+      { suffix: '.vault.azure.net', port: 443 },
+      { suffix: '.vault.localhost', port: 'any' },
+      { suffix: '.hsm.example', port: 8443 },
+    ]);
+    expect(settings.vaults.resolvers).toEqual(['127.0.0.1:5353', '[::1]:53', '10.0.0.1']);
+  });
+
+  test('every problem is told at once, and each names its setting', () => {
+    const outcome = readSettings({ KEYBROKER_LEASE_MS: 'soon', KEYBROKER_POINTZ: '1', KEYBROKER_ISSUER: 'x' });
+    expect(outcome).toEqual({
+      ok: false,
+      problems: [
+        'KEYBROKER_POINTZ is not a setting of the broker',
+        'KEYBROKER_TENANT_ID is missing: tenant of callers, and of the vaults (K3)',
+        'KEYBROKER_ISSUER must be an https URL, or http on a loopback address, without user info, query and fragment',
+        'KEYBROKER_AUDIENCE is missing: `aud` of access tokens: any one of these',
+        'KEYBROKER_LEASE_MS must be a whole number from 100 to 5000',
+        'KEYBROKER_STORE_CONNECTION_STRING and KEYBROKER_STORE_ENDPOINT: one of them must be set',
+      ],
+    });
+  });
+
+  test.each<[string, string]>([
+    ['KEYBROKER_TENANT_ID', 'contoso'],
+    ['KEYBROKER_ISSUER', 'http://login.example'],
+    ['KEYBROKER_ISSUER', 'https://user@login.example'],
+    ['KEYBROKER_ISSUER', 'http://127.0.0.1.evil.example'],
+    ['KEYBROKER_JWKS_URI', 'https://login.example/?a=b'],
+    ['KEYBROKER_STORE_ENDPOINT', 'ftp://store.example'],
+    ['KEYBROKER_VAULT_HOST_SUFFIXES', 'vault.azure.net'],
+    ['KEYBROKER_VAULT_HOST_SUFFIXES', '.net'],
+    ['KEYBROKER_VAULT_HOST_SUFFIXES', '.vault.azure.net,'],
+    ['KEYBROKER_VAULT_HOST_SUFFIXES', '.vault.azure.net:65536'],
+    ['KEYBROKER_VAULT_HOST_SUFFIXES', '.*.azure.net'],
+    ['KEYBROKER_RESOLVERS', 'dns.example'],
+    ['KEYBROKER_RESOLVERS', '10.0.0.256'],
+    ['KEYBROKER_RESOLVERS', '10.0.0.1:0'],
+    ['KEYBROKER_DEPLOYMENT', 'no uri'],
+    ['KEYBROKER_ACCESS_READ_MAX_AGE_MS', '1001'],
+    ['KEYBROKER_RECORD_COMMIT_MS', '201'],
+    ['KEYBROKER_REQUEST_TIMEOUT_MS', '1e4'],
+    ['KEYBROKER_REQUEST_TIMEOUT_MS', '2000.5'],
+    ['KEYBROKER_REQUEST_TIMEOUT_MS', '-1'],
+    ['KEYBROKER_REQUEST_TIMEOUT_MS', '0x800'],
+    ['KEYBROKER_PROBE_SHARE', '0.6'],
+    ['KEYBROKER_PROBE_SHARE', '5%'],
+    ['KEYBROKER_SERVICE_SHARE', '1.1'],
+    ['KEYBROKER_STORE_CONNECTION_STRING', 'AccountName=a;TableEndpoint=http://127.0.0.1:10002/a'],
+    ['KEYBROKER_STORE_CONNECTION_STRING', 'not a connection string'],
+    ['KEYBROKER_MAX_STANDBYS', '5'],
+  ])('%s=%s is refused by name', (name, value) => {
+    expect(problemsOf({ [name]: value }).filter((problem) => problem.startsWith(`${name} must be `))).toHaveLength(1);
+  });
+
+  test.each([
+    ['KEYBROKER_ATTEMPT_TIMEOUT_MS', '20000', 'KEYBROKER_REQUEST_TIMEOUT_MS'],
+    ['KEYBROKER_REQUEST_TIMEOUT_MS', '61000', 'KEYBROKER_BATCH_TIMEOUT_MS'],
+    ['KEYBROKER_PROOF_RENEW_MS', '900000', 'KEYBROKER_PROOF_MAX_AGE_MS'],
+    ['KEYBROKER_INACCESSIBLE_AFTER_MS', '28800001', 'KEYBROKER_HEALS_WITHIN_MS'],
+    ['KEYBROKER_INACCESSIBLE_AFTER_MS', '28800000', 'KEYBROKER_HEALS_WITHIN_MS'],
+    ['KEYBROKER_POINTS_GP', '6', 'KEYBROKER_POINTS_BC'],
+    ['KEYBROKER_CIRCUIT_KEYS', '4', 'KEYBROKER_CIRCUIT_VOLUME'],
+  ])('%s=%s contradicts %s, and both are named', (name, value, other) => {
+    expect(problemsOf({ [name]: value }).some((problem) => problem.startsWith(name) && problem.endsWith(other))).toBe(true);
+  });
+
+  test('one store, not two', () => {
+    expect(problemsOf({ KEYBROKER_STORE_ENDPOINT: 'https://s.table.core.windows.net' })).toEqual([
+      'KEYBROKER_STORE_CONNECTION_STRING and KEYBROKER_STORE_ENDPOINT: only one of them may be set',
+    ]);
+  });
+
+  test('C4: no problem repeats what was set', () => {
+    const marked = 'MARKED secret\u0000';
+    const everything = Object.fromEntries(Object.values<Entry<unknown>>(entries).map((entry) => [entry.name, marked]));
+    expect(problemsOf(everything).join('\n')).not.toContain('MARKED');
+    expect(problemsOf(everything).length).toBeGreaterThan(40);
+  });
+
+  test('every default lies within its own bounds', () => {
+    for (const entry of Object.values<Entry<unknown>>(entries))
+      if (entry.standard !== null) expect([entry.name, entry.read(entry.standard).ok]).toEqual([entry.name, true]);
+  });
+
+  test('the README table has a row of five cells for each', () => {
+    const rows = settingsTable().split('\n').slice(2);
+    expect(rows).toHaveLength(Object.keys(entries).length);
+    for (const row of rows) expect(row.split('|')).toHaveLength(7);
+    expect(new Set(rows.map((row) => row.split('|')[1])).size).toBe(rows.length);
+  });
+});
