@@ -1,0 +1,67 @@
+import { build as bundle, formatMessages } from 'esbuild';
+import type { Plugin } from 'esbuild';
+import { basename, dirname, join, resolve } from 'node:path';
+
+const root = resolve(import.meta.dirname, '../..');
+
+/**
+ * Packages that ask for `import.meta` and manage without it. `open` is reached from `@azure/identity`'s interactive credential, which no
+ * server uses.
+ */
+const managesWithoutImportMeta = ['node_modules/open/index.js'];
+
+const app = join(root, 'functions/main.ts');
+
+/** What few need and is large is a bundle of its own: the engine would read it at each start, though nothing of it ran. */
+const telemetry = join(root, 'src/adapters/telemetry/otlp.ts');
+export const telemetryBundle = 'telemetry.cjs';
+const loadedLater: Plugin = {
+  name: 'loaded later',
+  setup({ onResolve }) {
+    onResolve({ filter: /\/telemetry\/otlp\.ts$/ }, ({ kind }) =>
+      kind === 'dynamic-import' ? { path: `./${telemetryBundle}`, external: true } : undefined,
+    );
+  },
+};
+
+/**
+ * Bundles the app to what the Functions worker loads: one minified CommonJS file with a linked source map, and
+ * beside it that of telemetry. `@azure/functions-core` stays
+ * outside: the worker provides it (facts, functions-platform 1.1).
+ *
+ * @param plugins of the bundler, e.g. one that lists what is bundled
+ * @returns the path of the bundle
+ * @throws on any warning of the bundler, above all on `import.meta`, which would be an empty object in a CommonJS bundle
+ */
+export async function build(entry = app, outfile = join(root, 'dist/main.cjs'), plugins: Plugin[] = []): Promise<string> {
+  const { warnings } = await bundle({
+    entryPoints: {
+      [basename(outfile, '.cjs')]: entry,
+      ...(entry === app && { [basename(telemetryBundle, '.cjs')]: telemetry }),
+    },
+    outdir: dirname(outfile),
+    outExtension: { '.js': '.cjs' },
+    bundle: true,
+    minify: true,
+    sourcemap: 'linked',
+    sourcesContent: false,
+    platform: 'node',
+    target: 'node22',
+    format: 'cjs',
+    // `debug` colours its lines where it finds `supports-color`, which only development tools bring; it manages without.
+    external: ['@azure/functions-core', 'supports-color'],
+    legalComments: 'linked',
+    logLevel: 'error',
+    plugins: [loadedLater, ...plugins],
+    absWorkingDir: root,
+  });
+  const serious = warnings.filter(
+    ({ id, location }) => id !== 'empty-import-meta' || !managesWithoutImportMeta.includes(location?.file ?? ''),
+  );
+  if (serious.length > 0) throw new Error((await formatMessages(serious, { kind: 'error' })).join(''));
+  return outfile;
+}
+
+if (import.meta.main) {
+  await build();
+}
