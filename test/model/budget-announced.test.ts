@@ -1,0 +1,86 @@
+import { describe, expect, test } from 'vitest';
+import { millis } from '../../src/domain/time.ts';
+import { fleet, fullestWindow, skews, traffic } from '../support/admission-fleet.ts';
+import type { Fleet } from '../support/admission-fleet.ts';
+
+describe('B4: the announced time is right', () => {
+  interface Storm {
+    /** How long each call may wait for its start. */
+    readonly within: number;
+    kept: number;
+    broken: number;
+    /** When the last was served. */
+    done: number;
+  }
+
+  function storm(within: number): Storm {
+    return { within, kept: 0, broken: 0, done: 0 };
+  }
+
+  /** Calls again at the announced time, as a client does, until it is served. Counts how often the announcement was kept. */
+  async function client(subject: Fleet, server: string, instance: (tries: number) => number, seen: Storm): Promise<void> {
+    for (let tries = 0; tries < 6; tries += 1) {
+      const answer = await subject.ask(instance(tries), { server, within: millis(seen.within) });
+      if (tries > 0) seen[answer.passed ? 'kept' : 'broken'] += 1;
+      if (answer.passed) {
+        seen.done = Math.max(seen.done, subject.clock.elapsed());
+        return;
+      }
+      await subject.clock.pause(millis(answer.comeBack));
+    }
+  }
+
+  test.each([
+    { n: 1, databases: 500, within: 2000 },
+    { n: 1, databases: 1400, within: 2000 },
+    { n: 2, databases: 500, within: 8000 },
+    { n: 4, databases: 1000, within: 8000 },
+  ])('B4: a storm of $databases on $n instances: who comes back, to whichever, is served; all within 1.1 of the time', async (one) => {
+    const subject = fleet(skews(one.n));
+    subject.store.latencyMs = 8;
+    const seen = storm(one.within);
+    for (let k = 0; k < one.databases; k += 1) void client(subject, `sql-${k}`, (tries) => (k + tries) % one.n, seen);
+    await subject.clock.advance(60_000);
+    expect(subject.passed).toHaveLength(one.databases);
+    expect(seen.kept).toBeGreaterThan(0);
+    expect(seen.kept / (seen.kept + seen.broken)).toBeGreaterThanOrEqual(0.99);
+    expect(seen.done).toBeLessThanOrEqual(Math.floor((one.databases * 2 - 1) / traffic) * 10_000 * 1.1);
+    expect(fullestWindow(subject.passed).points).toBeLessThanOrEqual(traffic);
+  });
+
+  test.each([
+    { n: 1, within: 2000 },
+    { n: 3, within: 8000 },
+  ])('B4: also where those who come back to one of $n instances meet newcomers all the time', async ({ n, within }) => {
+    const subject = fleet(skews(n));
+    subject.store.latencyMs = 8;
+    const seen = storm(within);
+    // 120 points a second for a minute, a quarter more than the budget has.
+    for (let k = 0; k < 3600; k += 1) {
+      void client(subject, `sql-${k}`, () => k % n, seen);
+      if (k % 3 === 2) await subject.clock.advance(50);
+    }
+    await subject.clock.advance(60_000);
+    expect(subject.passed).toHaveLength(3600);
+    expect(seen.kept).toBeGreaterThan(1000);
+    expect(seen.kept / (seen.kept + seen.broken)).toBeGreaterThanOrEqual(0.99);
+  });
+
+  test('design 10: 500 GP databases on an RSA-3072 HSM key take one window more, not more than 1.1 of it', async () => {
+    const subject = fleet(skews(4));
+    subject.store.latencyMs = 8;
+    const key = { keyType: 'RSA-HSM', keySize: 3072 };
+    const storm = Array.from({ length: 500 }, async (_, k) => {
+      for (;;) {
+        const answer = await subject.ask(k % 4, { server: `sql-${k}`, key });
+        if (answer.passed) return subject.clock.elapsed();
+        await subject.clock.pause(millis(answer.comeBack));
+      }
+    });
+    await subject.clock.advance(20_000);
+    const ends = await Promise.all(storm);
+    expect(ends.filter((end) => end < 1000).length).toBeGreaterThanOrEqual(0.95 * 380);
+    expect(Math.max(...ends)).toBeLessThanOrEqual(11_000);
+    expect(fullestWindow(subject.passed).service).toBeLessThanOrEqual(0.95);
+  });
+});

@@ -1,0 +1,190 @@
+import { linkKey, soundVault } from '../../../src/domain/access.ts';
+import type { AccessPicture, Change, LinkAccess, LinkRef, VaultHealth } from '../../../src/domain/access.ts';
+import type { BrokerEvent } from '../../../src/domain/event.ts';
+import type { RegisteredServer } from '../../../src/domain/server.ts';
+import { millis } from '../../../src/domain/time.ts';
+import type { Vault } from '../../../src/domain/vault.ts';
+import type { AccessLog } from '../../../src/ports/access-log.ts';
+import type { Clock } from '../../../src/ports/clock.ts';
+import type { Registry } from '../../../src/ports/registry.ts';
+import { StoreAway } from '../../../src/ports/store.ts';
+
+/** The rows that all instances share, as they truly are. Rows are values and replaced as a whole, so identity is the version. */
+export interface Rows {
+  readonly links: Map<string, LinkAccess>;
+  readonly healths: Map<string, VaultHealth>;
+  /** Every version of each server with the true time from which it is stored: copies lag behind. */
+  readonly servers: Map<string, { readonly from: number; readonly value: RegisteredServer }[]>;
+  readonly vaults: readonly Vault[];
+}
+
+/** Told of each change as it becomes durable; events are stored in the same write. */
+export interface Witnesses {
+  link(before: LinkAccess | undefined, after: LinkAccess, events: readonly BrokerEvent[], instance: string): void;
+  server(before: RegisteredServer, after: RegisteredServer, events: readonly BrokerEvent[], instance: string): void;
+  health(vault: string, before: VaultHealth, after: VaultHealth, events: readonly BrokerEvent[]): void;
+}
+
+/** One instance's way to the store. */
+export interface Line {
+  /** Rejects: at once, or after the store's time limit. */
+  away: 'refusing' | 'hanging' | null;
+  /** True time at which `away` began; the registry's copy stays as it was. */
+  awaySince: number;
+  /** One round trip. */
+  roundTripMs: number;
+  /** So many of the next writes are stored, but their answers are lost. */
+  losesAnswers: number;
+  /** True time at which one was lost last. */
+  lostAt: number;
+}
+
+export function soundLine(): Line {
+  return { away: null, awaySince: 0, roundTripMs: 4, losesAnswers: 0, lostAt: -Infinity };
+}
+
+interface Access {
+  readonly rows: Rows;
+  readonly line: Line;
+  readonly clock: Clock;
+  readonly instance: string;
+  readonly witnesses: Witnesses;
+}
+
+const timeLimit = millis(2000);
+const copyLag = 2000;
+
+async function trip({ line, clock }: Access): Promise<void> {
+  const { away } = line;
+  await clock.pause(away === 'hanging' || line.roundTripMs > timeLimit ? timeLimit : millis(line.roundTripMs / 2));
+  if (line.away !== null || away !== null || line.roundTripMs > timeLimit) throw new StoreAway('the store is away');
+}
+
+/** What becomes of one conditional write. */
+interface Slot<T> {
+  get(): T;
+  put(next: T, events: readonly BrokerEvent[]): void;
+}
+
+/** Reads, decides and writes on condition that nobody wrote since, as often as it takes. */
+async function changeSlot<T>(
+  access: Access,
+  slot: Slot<T>,
+  decide: (stored: T) => { readonly next: T; readonly events: readonly BrokerEvent[] } | null,
+): Promise<T> {
+  const { line, clock } = access;
+  for (;;) {
+    await trip(access);
+    const read = slot.get();
+    await clock.pause(millis(line.roundTripMs / 2));
+    const change = decide(read);
+    if (change === null) return read;
+    await trip(access);
+    if (slot.get() !== read) continue;
+    slot.put(change.next, change.events);
+    if (line.losesAnswers > 0) {
+      line.losesAnswers -= 1;
+      line.lostAt = clock.elapsed();
+      await clock.pause(timeLimit);
+      throw new StoreAway('the answer is lost');
+    }
+    await clock.pause(millis(line.roundTripMs / 2));
+    return change.next;
+  }
+}
+
+export function simulatedAccessLog(access: Access): AccessLog {
+  const { rows, line, clock, instance, witnesses } = access;
+
+  function linkSlot(ref: LinkRef): Slot<LinkAccess | undefined> {
+    const key = linkKey(ref);
+    return {
+      get: () => rows.links.get(key),
+      put(next, events) {
+        const before = rows.links.get(key);
+        if (next === undefined) return;
+        rows.links.set(key, next);
+        witnesses.link(before, next, events, instance);
+      },
+    };
+  }
+
+  return {
+    async read(vault): Promise<AccessPicture> {
+      const readAt = clock.now();
+      await trip(access);
+      const links = [...rows.links.values()].filter(({ ref }) => ref.vault === vault);
+      const health = rows.healths.get(vault) ?? soundVault;
+      await clock.pause(millis(line.roundTripMs / 2));
+      return { vault, health, links, readAt };
+    },
+    changeLink: (ref, decide) => changeSlot(access, linkSlot(ref), decide),
+    changeVault(vault, decide: (stored: VaultHealth) => Change<VaultHealth>) {
+      const slot: Slot<VaultHealth> = {
+        get: () => rows.healths.get(vault) ?? soundVault,
+        put(next, events) {
+          const before = rows.healths.get(vault) ?? soundVault;
+          rows.healths.set(vault, next);
+          witnesses.health(vault, before, next, events);
+        },
+      };
+      return changeSlot(access, slot, decide);
+    },
+  };
+}
+
+/** The registry: servers change by state alone. The copy is two seconds old, or of what the instance read or wrote itself. */
+export function simulatedRegistry(access: Access): Registry {
+  const { rows, line, clock, instance, witnesses } = access;
+  const own = new Map<string, { readonly at: number; readonly value: RegisteredServer }>();
+
+  function newest(name: string): RegisteredServer | undefined {
+    return rows.servers.get(name)?.at(-1)?.value;
+  }
+
+  function keep(name: string, value: RegisteredServer | undefined): RegisteredServer | undefined {
+    if (value !== undefined) own.set(name, { at: clock.elapsed(), value });
+    return value;
+  }
+
+  return {
+    peekServer(name) {
+      const upTo = (line.away === null ? clock.elapsed() : line.awaySince) - copyLag;
+      const copied = rows.servers.get(name)?.findLast(({ from }) => from <= upTo);
+      const mine = own.get(name);
+      return mine !== undefined && (copied === undefined || mine.value.revision > copied.value.revision) ? mine.value : copied?.value;
+    },
+    peekVault: (name) => rows.vaults.find((vault) => vault.name === name),
+    peekVaults: () => rows.vaults,
+    async readServer(name) {
+      await trip(access);
+      const value = newest(name);
+      await clock.pause(millis(line.roundTripMs / 2));
+      return keep(name, value);
+    },
+    async readVaults() {
+      await trip(access);
+      return rows.vaults;
+    },
+    addVault: () => Promise.reject(new Error('the model adds no vault')),
+    async changeServer(name, decide) {
+      const slot: Slot<RegisteredServer | undefined> = {
+        get: () => newest(name),
+        put(next, events) {
+          const before = newest(name);
+          if (next === undefined || before === undefined) return;
+          rows.servers.get(name)?.push({ from: clock.elapsed(), value: next });
+          witnesses.server(before, next, events, instance);
+        },
+      };
+      const stored = await changeSlot(access, slot, (known) => {
+        const change = decide(known);
+        if (change === null) return null;
+        return { next: change.next === null ? undefined : { ...change.next, revision: (known?.revision ?? 0) + 1 }, events: change.events };
+      });
+      return keep(name, stored);
+    },
+    serverNames: () => Promise.resolve([...rows.servers.keys()]),
+    serversNotOnline: () => Promise.reject(new Error('the model shows no status')),
+  };
+}

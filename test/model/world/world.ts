@@ -1,0 +1,216 @@
+import type { Outcome } from '../../../src/domain/refusal.ts';
+import type { RegisteredServer } from '../../../src/domain/server.ts';
+import { Dek } from '../../../src/domain/dek.ts';
+import { createMemoryStore } from '../../support/memory-store.ts';
+import { settled, virtualClock } from '../../support/virtual-clock.ts';
+import type { VirtualClock } from '../../support/virtual-clock.ts';
+import type { UnwrapAnswer, WrapAnswer } from '../../../src/broker/roads.ts';
+import { database, dekOf, plans, principalOf, provenLinks, registeredServers, registeredVaults } from './fleet.ts';
+import { startInstance } from './instance.ts';
+import type { Instance, Surroundings } from './instance.ts';
+import { soundLine } from './store.ts';
+import type { Rows, Witnesses } from './store.ts';
+import { simulatedVaults, thumbprintOf, wrapped } from './vaults.ts';
+import type { Call, KeyName, Vaults } from './vaults.ts';
+
+/** An operation that the model asked for. */
+export interface Asked {
+  readonly server: string;
+  readonly operation: 'wrap' | 'unwrap';
+  readonly key: KeyName;
+  readonly instance: Instance;
+  readonly begunAt: number;
+  answer: Outcome<WrapAnswer | UnwrapAnswer> | undefined;
+}
+
+/** Who hears what happens, as it happens. */
+export interface Observer extends Witnesses {
+  called(call: Call): void;
+  answered(call: Call): void;
+  heard(asked: Asked): void;
+}
+
+export interface WorldOptions {
+  readonly seed: number;
+  /** Whether the control plane may be read (F9). */
+  readonly controlPlane: boolean;
+  readonly circuits?: 'simulated' | 'opossum';
+}
+
+export interface World {
+  readonly clock: VirtualClock;
+  readonly rows: Rows;
+  readonly vaults: Vaults;
+  readonly options: WorldOptions;
+  /** The two places where an instance runs; a place keeps its line and its skew when its instance is killed. */
+  readonly places: readonly Place[];
+  observer: Observer;
+  /** True time of the newest disturbance of a wall clock. */
+  jumpedAt: number;
+  /** True time of the last change of any line to the store. */
+  lineChangedAt: number;
+  /** Vaults that were deleted at any time. */
+  readonly deletions: Set<string>;
+  now(): number;
+  newest(server: string): RegisteredServer;
+  ask(place: number, what: Pick<Asked, 'server' | 'operation' | 'key'>): Asked;
+  revalidate(place: number, server: string): void;
+  watch(place: number): void;
+  kill(place: number): void;
+  /** Moves time on; the watch runs each 15 s, by the two instances in turn. */
+  pass(ms: number): Promise<void>;
+}
+
+export interface Place {
+  readonly line: ReturnType<typeof soundLine>;
+  skew: number;
+  instance: Instance;
+}
+
+const watchEveryMs = 15_000;
+const requestMs = 10_000;
+
+export function createWorld(options: WorldOptions): World {
+  const clock = virtualClock(undefined, options.seed);
+  const now = (): number => clock.elapsed();
+  const vaults = simulatedVaults(now, (mark) => plans[mark]!.name);
+  const servers = registeredServers(clock.now());
+  const rows: Rows = {
+    links: new Map(provenLinks(servers, clock.now())),
+    healths: new Map(),
+    servers: new Map(servers.map((value) => [value.server.name, [{ from: -60_000, value }]])),
+    vaults: registeredVaults,
+  };
+  const quiet: Observer = {
+    link: () => undefined,
+    server: () => undefined,
+    health: () => undefined,
+    called: () => undefined,
+    answered: () => undefined,
+    heard: () => undefined,
+  };
+  const around: Surroundings = {
+    clock,
+    rows,
+    plain: createMemoryStore(),
+    vaults,
+    witnesses: {
+      link: (...change) => world.observer.link(...change),
+      server: (...change) => world.observer.server(...change),
+      health: (...change) => world.observer.health(...change),
+    },
+    controlPlane: {
+      vaultStatus: ({ name }) =>
+        Promise.resolve(!options.controlPlane ? 'unknown' : vaults.truth.get(name)?.deleted ? 'deleted' : 'exists'),
+    },
+    circuits: options.circuits ?? 'simulated',
+  };
+  vaults.onCall = (call) => world.observer.called(call);
+  vaults.onAnswer = (call) => world.observer.answered(call);
+
+  let runs = 0;
+  let nextWatch = watchEveryMs;
+  let turn = 0;
+
+  function openPlace(): Place {
+    const own = { line: soundLine(), skew: 0 };
+    return Object.assign(own, { instance: startInstance(around, `run-${(runs += 1)}`, { line: own.line, skew: () => own.skew }) });
+  }
+
+  function context(instance: Instance, server: string): Parameters<Instance['roads']['wrap']>[1] {
+    return {
+      caller: { objectId: principalOf(server), roles: new Set(['KeyBroker.Host'] as const) },
+      requestId: 'r',
+      deadline: instance.clock.elapsed() + requestMs,
+    };
+  }
+
+  const world: World = {
+    clock,
+    rows,
+    vaults,
+    options,
+    places: [openPlace(), openPlace()],
+    observer: quiet,
+    jumpedAt: -Infinity,
+    lineChangedAt: -Infinity,
+    deletions: new Set(),
+    now,
+    newest: (server) => rows.servers.get(server)!.at(-1)!.value,
+
+    ask(at, what) {
+      const { instance } = world.places[at]!;
+      const asked: Asked = { ...what, instance, begunAt: now(), answer: undefined };
+      const target = { server: what.server, database };
+      const answer: Promise<Outcome<WrapAnswer | UnwrapAnswer>> =
+        what.operation === 'wrap'
+          ? instance.roads.wrap({ ...target, dek: new Dek(dekOf(what.server)), algorithm: 'RSA-OAEP-256' }, context(instance, what.server))
+          : instance.roads.unwrap(
+              {
+                ...target,
+                wrappedDek: wrapped(what.key, dekOf(what.server)),
+                thumbprint: thumbprintOf(what.key),
+                algorithm: 'RSA-OAEP-256',
+              },
+              context(instance, what.server),
+            );
+      inBackground(
+        answer.then((outcome) => {
+          asked.answer = outcome;
+          world.observer.heard(asked);
+        }),
+      );
+      return asked;
+    },
+
+    revalidate(at, server) {
+      const { instance } = world.places[at]!;
+      inBackground(instance.roads.revalidate(server, context(instance, server)));
+    },
+
+    watch(at) {
+      const { instance } = world.places[at]!;
+      // The host runs a timer's function once at a time.
+      if (instance.watching) return;
+      instance.watching = true;
+      inBackground(
+        instance.roads.watch().finally(() => {
+          instance.watching = false;
+        }),
+      );
+    },
+
+    kill(at) {
+      const place = world.places[at]!;
+      place.instance.alive = false;
+      place.instance = startInstance(around, `run-${(runs += 1)}`, { line: place.line, skew: () => place.skew });
+    },
+
+    async pass(ms) {
+      const end = now() + ms;
+      while (nextWatch <= end) {
+        await clock.advance(nextWatch - now());
+        world.watch(turn);
+        turn = 1 - turn;
+        nextWatch += watchEveryMs;
+        failIfBroken();
+      }
+      await clock.advance(end - now());
+      await settled();
+      failIfBroken();
+    },
+  };
+
+  // What goes wrong in the background is a defect too, and is told by the step that it happens in.
+  let broken: unknown;
+  function inBackground(work: Promise<unknown>): void {
+    work.catch((error: unknown) => (broken ??= error));
+  }
+  function failIfBroken(): void {
+    if (broken === undefined) return;
+    const error = broken;
+    broken = undefined;
+    throw error instanceof Error ? error : new Error('a road rejected with something that is no error');
+  }
+  return world;
+}
