@@ -17,6 +17,9 @@ export default tseslint.config(
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
       '@typescript-eslint/prefer-promise-reject-errors': 'off',
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      // Ports are records of functions made by create…: nothing in them looks at `this`, so taking one out is safe.
+      '@typescript-eslint/unbound-method': 'off',
       'max-params': ['error', 4],
       complexity: ['error', 15],
       eqeqeq: 'error',
@@ -27,7 +30,8 @@ export default tseslint.config(
     files: ['src/**', 'functions/**'],
     rules: {
       'max-lines': ['error', 250],
-      'max-lines-per-function': ['error', { max: 60, skipComments: true, skipBlankLines: true }],
+      // A create… function is the list of the functions in it, so statements are counted, not lines.
+      'max-statements': ['error', 25],
     },
   },
   {
