@@ -6,17 +6,29 @@ import type { Vault } from '../domain/vault.ts';
 import { standingAt } from '../policy/server-state.ts';
 import type { Access } from './access.ts';
 import { mayActFor } from './authority.ts';
+import { forgetLinks } from './forget-links.ts';
 import type { Parts } from './parts.ts';
-import type { Reservations } from './reservations.ts';
 import type { RegisterServer, Roads } from './roads.ts';
+import { beingChanged, mostTries } from './store-reserved.ts';
+import type { StoreReserved } from './store-reserved.ts';
 import { liveReports, viewServer, viewVault } from './views.ts';
-import { refOf } from './witness.ts';
 
 type Registering = Pick<Roads, 'putVault' | 'getVault' | 'listVaults' | 'putServer' | 'getServer' | 'deleteServer'>;
 
 /** Vaults and servers: registered once, read back, taken out. */
-export function createRegister(parts: Parts, reservations: Reservations, access: Access): Registering {
+export function createRegister(parts: Parts, storeReserved: StoreReserved, access: Access): Registering {
   const { clock, registry } = parts;
+
+  async function remove(name: string): Promise<Outcome<null>> {
+    for (let tries = 0; tries < mostTries; tries++) {
+      const before = await registry.readServer(name);
+      if (before === undefined) return refuse('NotFound', `there is no server ${name}`);
+      if (!(await storeReserved.remove(before))) continue;
+      await forgetLinks({ registry, access }, before, before.links);
+      return done(null);
+    }
+    return beingChanged(name);
+  }
 
   return {
     async putVault(vault) {
@@ -46,11 +58,12 @@ export function createRegister(parts: Parts, reservations: Reservations, access:
 
     async putServer(request) {
       const now = clock.now();
+      const incarnation = clock.uuid();
       let created = false;
       let refusal: string | undefined;
       const stored = await registry.changeServer(request.name, (known) => {
         created = known === undefined;
-        if (known === undefined) return { next: newServer(request, now), events: [] };
+        if (known === undefined) return { next: newServer(request, incarnation, now), events: [] };
         refusal = fixedDifference(known.server, request);
         const changed = { ...known.server, ...changeable(request, known.server) };
         const same =
@@ -72,15 +85,7 @@ export function createRegister(parts: Parts, reservations: Reservations, access:
       return refusal === undefined ? done(viewServer(fresh, clock.now())) : { ok: false, refusal };
     },
 
-    async deleteServer(name): Promise<Outcome<null>> {
-      const removed = await registry.readServer(name);
-      if (removed === undefined) return refuse('NotFound', `there is no server ${name}`);
-      await reservations.around(removed, async () => {
-        await registry.changeServer(name, (known) => (known === undefined ? null : { next: null, events: [] }));
-      });
-      for (const link of removed.links) await access.unlinked(refOf(removed, link));
-      return done(null);
-    },
+    deleteServer: (name) => storeReserved.inTurn(name, () => remove(name)),
   };
 }
 
@@ -89,7 +94,7 @@ function differenceOf(stored: Vault, asked: Vault): keyof Vault | undefined {
   return fields.find((field) => stored[field] !== asked[field]);
 }
 
-function newServer(request: RegisterServer, now: Instant): RegisteredServer {
+function newServer(request: RegisterServer, incarnation: string, now: Instant): RegisteredServer {
   const server: Server = {
     name: request.name,
     engine: request.engine,
@@ -102,7 +107,7 @@ function newServer(request: RegisterServer, now: Instant): RegisteredServer {
     since: now,
     clock: null,
   };
-  return { server, links: [], databases: new Map(), revision: 0 };
+  return { server, links: [], databases: new Map(), incarnation, revision: 0 };
 }
 
 /** What may change (design, section 5). What the request leaves out stays as it is. */

@@ -7,24 +7,24 @@ import type { AssociationLedger, Claim } from '../ports/association.ts';
 import type { Parts } from './parts.ts';
 
 /**
- * The association budget round one change of a server (B1): reserved in every vault before the change is stored, settled or abandoned
- * after it. A kill between the two leaves a claim, so a reservation that is too large, never one that is too small, until it is reconciled
- * with the registry: when a vault seems full, and now and then by the watch.
+ * The association budget round one change of a server (B1): claimed, before the change is stored, in every vault that carries the server
+ * before or after it; concluded after it by what is then stored. A kill between the two leaves claims, so a reservation that is too large,
+ * never one that is too small, until it is reconciled with the registry: when a vault seems full, and now and then by the watch.
+ *
+ * INVARIANT: what is stored of a server carries a claim, or is settled, in each vault that carries it. A claim ends in one of two ways
+ * only: by whoever made it, who knows what became of the change, or by `reconcile`, which first sees to it that nothing becomes of it.
  */
 export interface Reservation {
   /** The refusal, with the room left, where a vault has none: then nothing is reserved. */
   readonly refusal: Refusal | undefined;
-  /** The change was stored: what it registered counts, and vaults that the server left are released. */
-  settle(stored: RegisteredServer): Promise<void>;
-  /** The change was not stored. */
-  abandon(): Promise<void>;
+  /** Ends the claims by what is stored of the server after the change was stored or came too late; undefined: nothing is. */
+  conclude(stored: RegisteredServer | undefined): Promise<void>;
 }
 
 export interface Reservations {
-  reserve(before: RegisteredServer, after: RegisteredServer): Promise<Reservation>;
-  /** Removes a server: what it reserved is released once `remove` has resolved, and not if it was not removed after all. */
-  around(removed: RegisteredServer, remove: () => Promise<void>): Promise<void>;
-  /** Settles what killed instances left in the vault by what the registry says. */
+  /** @param after what is to be stored; null removes the server. */
+  reserve(before: RegisteredServer, after: RegisteredServer | null): Promise<Reservation>;
+  /** Ends what killed instances left in the vault by what the registry says. */
   reconcile(vault: string): Promise<void>;
 }
 
@@ -43,17 +43,23 @@ export function createReservations({
     return refuse('VaultBudgetExceeded', `vault ${vault} has ${room} of ${limit} points left: ${needs}`).refusal;
   }
 
-  /** What the ledger should hold of a server at a vault; a server that is gone, or has left the vault, holds nothing there. */
+  /** What the ledger should hold of the claim's incarnation at its vault: nothing where it is gone or has left the vault. */
+  function settle(claim: Claim, stored: RegisteredServer | undefined): Promise<void> {
+    if (stored?.incarnation !== claim.incarnation) return association.settle(claim, none, Number.MAX_SAFE_INTEGER);
+    const carried = carryingVaults(stored).includes(claim.vault);
+    return association.settle(claim, carried ? countDatabases(stored.databases) : none, stored.revision);
+  }
+
+  /**
+   * The server is stored once more as it is, so that its revision grows: an instance that is slow, and not killed, can then store nothing
+   * any more on the strength of a claim that is being ended.
+   */
+  function fence({ server, incarnation }: Claim): Promise<RegisteredServer | undefined> {
+    return registry.changeServer(server, (known) => (known?.incarnation === incarnation ? { next: known, events: [] } : null));
+  }
+
   async function reconcile(vault: string): Promise<void> {
-    for (const claim of await association.stale(vault)) {
-      const registered = await registry.readServer(claim.server);
-      const carried = registered !== undefined && carryingVaults(registered).includes(vault);
-      await association.settle(
-        claim,
-        carried ? countDatabases(registered.databases) : none,
-        registered?.revision ?? Number.MAX_SAFE_INTEGER,
-      );
-    }
+    for (const claim of await association.stale(vault)) await settle(claim, await fence(claim));
   }
 
   /** Before a vault is called full, what killed instances left there is looked at. */
@@ -70,38 +76,26 @@ export function createReservations({
 
     async reserve(before, after) {
       const id = clock.uuid();
-      const server = after.server.name;
-      const claimed: string[] = [];
-      const abandon = async (): Promise<void> => {
-        await Promise.all(claimed.map((vault) => association.abandon({ vault, server, id })));
-      };
-      for (const vault of carryingVaults(after)) {
-        const { fitted, sum } = await reserveAt({ vault, server, id }, countDatabases(after.databases));
+      const { incarnation } = before;
+      const carrying = after === null ? [] : carryingVaults(after);
+      const claims: Claim[] = [];
+      for (const vault of new Set([...carrying, ...carryingVaults(before)])) {
+        const claim = { vault, server: before.server.name, incarnation, id };
+        // In a vault that the server leaves, the claim of nothing says that a change is under way; it always fits.
+        const counts = after !== null && carrying.includes(vault) ? countDatabases(after.databases) : none;
+        const { fitted, sum } = await reserveAt(claim, counts);
         if (!fitted) {
-          await abandon();
-          return { refusal: roomLeft(vault, sum), settle: () => Promise.resolve(), abandon: () => Promise.resolve() };
+          await Promise.all(claims.map((made) => association.abandon(made)));
+          return { refusal: roomLeft(vault, sum), conclude: () => Promise.resolve() };
         }
-        claimed.push(vault);
+        claims.push(claim);
       }
       return {
         refusal: undefined,
-        abandon,
-        async settle(stored) {
-          const counts = countDatabases(stored.databases);
-          const left = carryingVaults(before).filter((vault) => !claimed.includes(vault));
-          await Promise.all(claimed.map((vault) => association.settle({ vault, server, id }, counts, stored.revision)));
-          await Promise.all(left.map((vault) => association.settle({ vault, server, id }, none, stored.revision)));
+        async conclude(stored) {
+          await Promise.all(claims.map((claim) => settle(claim, stored)));
         },
       };
-    },
-
-    async around(removed, remove) {
-      const id = clock.uuid();
-      const claims = carryingVaults(removed).map((vault) => ({ vault, server: removed.server.name, id }));
-      // A claim of what is there already: it always fits, and a kill after the removal leaves it to be reconciled.
-      await Promise.all(claims.map((claim) => association.reserve(claim, countDatabases(removed.databases), () => true)));
-      await remove();
-      await Promise.all(claims.map((claim) => association.settle(claim, none, Number.MAX_SAFE_INTEGER)));
     },
   };
 }

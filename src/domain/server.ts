@@ -70,7 +70,9 @@ export interface RegisteredServer {
   readonly links: readonly Link[];
   /** Tier by database name. */
   readonly databases: ReadonlyMap<string, Tier>;
-  /** Grows by one with each stored change. */
+  /** Which registration of the name this is: a server that is removed and registered anew has another. Empty in rows of schema 1. */
+  readonly incarnation: string;
+  /** Grows by one with each stored change of this incarnation. */
   readonly revision: number;
 }
 

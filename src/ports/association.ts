@@ -10,21 +10,23 @@ export interface Association {
 export interface Claim {
   readonly vault: string;
   readonly server: string;
+  /** Which registration of the server (`RegisteredServer`): each has an account of its own, so that none touches what another holds. */
+  readonly incarnation: string;
   /** Unique for one change of the server. */
   readonly id: string;
 }
 
 /**
- * The association budget's ledger (B1), one partition a vault: what each server has there, and the sum.
+ * The association budget's ledger (B1), one partition a vault: what each incarnation of a server has there, and the sum.
  *
- * Of each server it keeps what was settled (its databases at a revision) and the claims of changes under way. The server counts, tier by
- * tier, with the largest of them; so between any two steps of a change, and whoever changes the same server beside it, the ledger covers
- * what is registered. Counts are absolute (all databases of the server): doing anything twice changes nothing. A claim whose instance was
- * killed lapses after a minute, longer than any request lives. Rejects with `StoreAway`.
+ * Of each it keeps what was settled (its databases at a revision) and the claims of changes under way. It counts with the heaviest of
+ * these, in points; so between any two steps of a change, and whoever changes the same server beside it, the ledger covers what is
+ * registered. Counts are absolute (all databases of the server), and a claim ends once: doing anything twice changes nothing. A claim
+ * whose instance was killed is stale after a minute. Rejects with `StoreAway`.
  */
 export interface AssociationLedger {
   /**
-   * Adds a claim, if `fits` says yes to the vault's new sum; it is asked only where the sum would grow.
+   * Adds a claim, if `fits` says yes to the vault's new sum; it is asked only where the sum would grow in points.
    * @returns the sum afterwards, or the sum without any change where it did not fit.
    */
   reserve(
@@ -33,13 +35,16 @@ export interface AssociationLedger {
     fits: (sum: DatabaseCounts) => boolean,
   ): Promise<{ readonly fitted: boolean; readonly sum: DatabaseCounts }>;
 
-  /** Ends a claim, if it is there, and sets what is settled unless a later revision was settled meanwhile. Zero counts remove the server. */
+  /**
+   * Ends a claim and sets what is settled, unless a later revision was settled meanwhile. Nothing happens where the claim has ended: who
+   * ended it knew what is registered. With the last claim goes an account that counts nothing.
+   */
   settle(claim: Claim, counts: DatabaseCounts, revision: number): Promise<void>;
 
   /** Ends a claim without a change. */
   abandon(claim: Claim): Promise<void>;
 
-  /** Claims of a vault that are older than a minute, longer than any request lives: those of killed instances. */
+  /** Claims of a vault that are older than a minute: those of killed instances, or of one that is very slow. */
   stale(vault: string): Promise<readonly Claim[]>;
 
   /** The vault's sum. */

@@ -13,6 +13,7 @@ export type ServerStanding = Pick<Server, 'name' | 'state' | 'since' | 'clock'>;
 
 /**
  * Vaults, servers, links and databases. Methods reject with `StoreAway` and nothing else, `peek*` with nothing at all.
+ * A server that cannot be read (`Unreadable`) is in no copy, keeps no other from being read, and is told to the log once.
  * Any number of instances write at once; every write is conditional on what its decision read.
  */
 export interface Registry {

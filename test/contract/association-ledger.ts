@@ -13,8 +13,13 @@ function counts(GeneralPurpose: number, BusinessCritical = 0): DatabaseCounts {
   return { GeneralPurpose, BusinessCritical };
 }
 
-function claim(server: string, id: string): Claim {
-  return { vault: 'kv-west', server, id };
+function claim(server: string, id: string, incarnation = 'first'): Claim {
+  return { vault: 'kv-west', server, incarnation, id };
+}
+
+/** B1's points. */
+export function pointsOf({ GeneralPurpose, BusinessCritical }: DatabaseCounts): number {
+  return 2 * GeneralPurpose + 5 * BusinessCritical;
 }
 
 const always = (): boolean => true;
@@ -23,7 +28,7 @@ const never = (): boolean => false;
 const within =
   (points: number) =>
   (sum: DatabaseCounts): boolean =>
-    2 * sum.GeneralPurpose + 5 * sum.BusinessCritical <= points;
+    pointsOf(sum) <= points;
 
 /** @param runs how many random interleavings the property tries. */
 export function describeAssociationLedger(name: string, factory: () => Promise<AssociationRig>, runs: number): void {
@@ -36,6 +41,12 @@ export function describeAssociationLedger(name: string, factory: () => Promise<A
       a = rig.open();
       b = rig.open();
     });
+
+    /** What a change that was reserved and stored leaves. */
+    async function settled(of: Claim, now: DatabaseCounts, revision: number): Promise<void> {
+      await a.reserve(of, now, always);
+      await a.settle(of, now, revision);
+    }
 
     const sum = async (): Promise<DatabaseCounts> => (await b.read('kv-west')).counts;
 
@@ -57,20 +68,31 @@ export function describeAssociationLedger(name: string, factory: () => Promise<A
     });
 
     it('a claim that does not raise the sum always fits', async () => {
-      await a.reserve(claim('sql-a', '1'), counts(3), always);
-      await a.settle(claim('sql-a', '1'), counts(3), 1);
+      await settled(claim('sql-a', '1'), counts(3), 1);
       expect(await b.reserve(claim('sql-a', '2'), counts(2), never)).toEqual({ fitted: true, sum: counts(3) });
     });
 
-    it('the server counts with the largest, tier by tier, of what is settled and what is claimed', async () => {
-      await a.settle(claim('sql-a', '0'), counts(5, 1), 1);
+    it('B1: the server counts with the heaviest, in points, of what is settled and what is claimed', async () => {
+      await settled(claim('sql-a', '0'), counts(5, 1), 1);
       await a.reserve(claim('sql-a', '1'), counts(4, 2), always);
-      await b.reserve(claim('sql-a', '2'), counts(6, 0), always);
-      expect(await sum()).toEqual(counts(6, 2));
-      await b.abandon(claim('sql-a', '2'));
-      expect(await sum()).toEqual(counts(5, 2));
-      await a.settle(claim('sql-a', '1'), counts(4, 2), 2);
+      await b.reserve(claim('sql-a', '2'), counts(8, 0), always);
       expect(await sum()).toEqual(counts(4, 2));
+      await b.reserve(claim('sql-a', '3'), counts(10, 0), always);
+      expect(await sum()).toEqual(counts(10, 0));
+      await b.abandon(claim('sql-a', '3'));
+      expect(await sum()).toEqual(counts(4, 2));
+      await a.abandon(claim('sql-a', '1'));
+      expect(await sum()).toEqual(counts(8, 0));
+      await b.settle(claim('sql-a', '2'), counts(0, 2), 2);
+      expect(await sum()).toEqual(counts(0, 2));
+    });
+
+    it('B1: a change of tier is refused only by the points that it adds, and takes none to a lighter one', async () => {
+      await settled(claim('sql-a', '0'), counts(2, 0), 1);
+      expect(await a.reserve(claim('sql-a', '1'), counts(1, 1), within(6))).toEqual({ fitted: false, sum: counts(2, 0) });
+      expect(await a.reserve(claim('sql-a', '1'), counts(1, 1), within(7))).toEqual({ fitted: true, sum: counts(1, 1) });
+      await a.settle(claim('sql-a', '1'), counts(1, 1), 2);
+      expect(await a.reserve(claim('sql-a', '2'), counts(2, 0), never)).toEqual({ fitted: true, sum: counts(1, 1) });
     });
 
     it('doing anything twice changes nothing', async () => {
@@ -84,21 +106,37 @@ export function describeAssociationLedger(name: string, factory: () => Promise<A
 
     it('an earlier revision never overwrites a later one, but its claim ends', async () => {
       await a.reserve(claim('sql-a', '1'), counts(9), always);
-      await b.settle(claim('sql-a', '2'), counts(4), 7);
+      await settled(claim('sql-a', '2'), counts(4), 7);
       await a.settle(claim('sql-a', '1'), counts(9), 6);
       expect(await sum()).toEqual(counts(4));
     });
 
-    it('zero counts remove the server; a claim under way beside it goes on counting', async () => {
-      await a.settle(claim('sql-a', '1'), counts(4), 1);
-      await b.reserve(claim('sql-a', '2'), counts(2), always);
-      await a.settle(claim('sql-a', '3'), counts(0), 2);
-      expect(await sum()).toEqual(counts(2));
-      await b.abandon(claim('sql-a', '2'));
+    it('B1: a claim that has ended settles nothing, whatever its revision: who ended it knew what is registered', async () => {
+      await settled(claim('sql-a', '1'), counts(4), 1);
+      await a.settle(claim('sql-a', '1'), counts(9), 7);
+      await b.settle(claim('sql-a', 'never made'), counts(0), 8);
+      expect(await sum()).toEqual(counts(4));
+    });
+
+    it('a removal holds against the changes before it that are settled after it, and leaves nothing', async () => {
+      await settled(claim('sql-a', '1'), counts(4), 1);
+      await b.reserve(claim('sql-a', '2'), counts(5), always);
+      await a.reserve(claim('sql-a', '3'), counts(0), never);
+      await a.settle(claim('sql-a', '3'), counts(0), Number.MAX_SAFE_INTEGER);
+      expect(await sum()).toEqual(counts(5));
+      await b.settle(claim('sql-a', '2'), counts(5), 2);
       expect(await sum()).toEqual(counts(0));
-      // Registered anew from revision 1: nothing is remembered of the removed one.
-      await a.settle(claim('sql-a', '4'), counts(1), 1);
+    });
+
+    it('B1: each incarnation of a server has its own account: the end of one takes nothing from the other', async () => {
+      await settled(claim('sql-a', '1', 'first'), counts(4), 30);
+      await a.reserve(claim('sql-a', '2', 'first'), counts(0), never);
+      await settled(claim('sql-a', '3', 'second'), counts(1), 1);
+      expect(await sum()).toEqual(counts(5));
+      await a.settle(claim('sql-a', '2', 'first'), counts(0), Number.MAX_SAFE_INTEGER);
       expect(await sum()).toEqual(counts(1));
+      await settled(claim('sql-a', '4', 'second'), counts(2), 2);
+      expect(await sum()).toEqual(counts(2));
     });
 
     it('the claim of a killed instance counts until it is settled with what the registry says; after a minute it is stale', async () => {
@@ -158,7 +196,7 @@ export function describeAssociationLedger(name: string, factory: () => Promise<A
             );
             const total = (await one.read('kv-west')).counts;
             expect(within(limit)(total)).toBe(true);
-            expect(total).toEqual(expectedSum(settledAt, claims));
+            expect(pointsOf(total)).toBe(expectedPoints(settledAt, claims));
           }
         }),
         { numRuns: runs },
@@ -167,16 +205,15 @@ export function describeAssociationLedger(name: string, factory: () => Promise<A
   });
 }
 
-/** The model: each server with the largest of what was settled last and what is claimed. */
-function expectedSum(
+/** The model, in points: each server with the heaviest of what was settled last and what is claimed. */
+function expectedPoints(
   settledAt: ReadonlyMap<string, DatabaseCounts>,
   claims: ReadonlyMap<string, readonly { counts: DatabaseCounts }[]>,
-): DatabaseCounts {
-  let [gp, bc] = [0, 0];
+): number {
+  let points = 0;
   for (const server of new Set([...settledAt.keys(), ...claims.keys()])) {
     const all = [settledAt.get(server) ?? counts(0), ...(claims.get(server) ?? []).map((open) => open.counts)];
-    gp += Math.max(...all.map((one) => one.GeneralPurpose));
-    bc += Math.max(...all.map((one) => one.BusinessCritical));
+    points += Math.max(...all.map(pointsOf));
   }
-  return counts(gp, bc);
+  return points;
 }

@@ -4,6 +4,7 @@ import { createMemoryAuditStore } from '../support/memory-audit-store.ts';
 import { createMemoryBudgetLedger } from '../support/memory-budget-ledger.ts';
 import { createMemoryDeliveries } from '../support/memory-deliveries.ts';
 import { createMemoryEventLog } from '../support/memory-event-log.ts';
+import { createMemoryHistory } from '../support/memory-history.ts';
 import { createMemoryInstances } from '../support/memory-instances.ts';
 import { createMemoryOperationLog } from '../support/memory-operation-log.ts';
 import { createMemoryRegistry } from '../support/memory-registry.ts';
@@ -17,6 +18,7 @@ import { describeAuditStore } from './audit-store.ts';
 import { describeBudgetLedger } from './budget-ledger.ts';
 import { describeDeliveries } from './deliveries.ts';
 import { describeEventLog } from './event-log.ts';
+import { describeHistory } from './history.ts';
 import { describeInstances } from './instances.ts';
 import { describeOperationLog } from './operation-log.ts';
 import { describeRegistry } from './registry.ts';
@@ -73,6 +75,11 @@ describeAuditStore(name, async () => {
     setAway: (away) => void (store.away = away),
     open: () => ({ audits: createMemoryAuditStore(store), events: createMemoryEventLog(store) }),
   });
+});
+
+describeHistory(name, async () => {
+  const store = createMemoryStore();
+  return Promise.resolve({ setAway: (away) => void (store.away = away), open: () => createMemoryHistory(store) });
 });
 
 describeInstances(name, async () => {

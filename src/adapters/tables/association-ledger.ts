@@ -2,12 +2,12 @@ import type { DatabaseCounts } from '../../domain/server.ts';
 import type { AssociationLedger, Claim } from '../../ports/association.ts';
 import type { Clock } from '../../ports/clock.ts';
 import {
+  accountHolder,
   accountKey,
   accountRows,
   accountToRow,
-  equalCounts,
+  counted,
   isEmpty,
-  nothing,
   rowToAccount,
   rowToSum,
   staleClaims,
@@ -16,6 +16,7 @@ import {
   sumToRow,
   withoutClaim,
   type Account,
+  type Weigh,
 } from './association-rows.ts';
 import { compareAndSet, createTurns } from './compare-and-set.ts';
 import { type RowKey, type Store, type StoredRow, type Table, type Write } from './table.ts';
@@ -26,32 +27,34 @@ interface Reserved {
 }
 
 /**
- * The association budget's ledger in table `association`: a partition a vault with the row `sum` and a row a server. Both change in one
- * transaction that is conditional on the sum's version, and nothing changes a server's row without writing the sum: so the sum is at all
- * times that of the servers' rows.
+ * The association budget's ledger in table `association`: a partition a vault with the row `sum` and a row an account. Both change in one
+ * transaction that is conditional on the sum's version, and nothing changes an account without writing the sum: so the sum is at all
+ * times that of the accounts.
  */
-export function createAssociationLedger(store: Store, clock: Clock): AssociationLedger {
+export function createAssociationLedger(store: Store, clock: Clock, weigh: Weigh): AssociationLedger {
   const table = store.table('association');
   const inTurn = createTurns();
 
-  /** Changes one server's account. */
-  function change(claim: Claim, next: (account: Account) => Account): Promise<void> {
-    return inTurn(claim.vault, () =>
+  /** Ends a claim, where it has not ended. */
+  function end({ id, ...place }: Claim, settled: (account: Account) => Account['settled']): Promise<void> {
+    return inTurn(place.vault, () =>
       compareAndSet(table, async () => {
-        const read = await readAccount(table, claim);
-        return { result: undefined, writes: accountWrites(read, next(read.account)) };
+        const read = await readAccount(table, place);
+        if (!(id in read.account.claims)) return { result: undefined, writes: [] };
+        const next = counted({ ...withoutClaim(read.account, id), settled: settled(read.account) }, weigh);
+        return { result: undefined, writes: accountWrites(read, next) };
       }),
     );
   }
 
-  function reserveOnce(claim: Claim, counts: DatabaseCounts, fits: (sum: DatabaseCounts) => boolean): Promise<Reserved> {
+  function reserveOnce({ id, ...place }: Claim, counts: DatabaseCounts, fits: (sum: DatabaseCounts) => boolean): Promise<Reserved> {
     return compareAndSet<Reserved>(table, async () => {
-      const read = await readAccount(table, claim);
-      const { claims } = read.account;
-      const next = { ...read.account, claims: { ...claims, [claim.id]: claims[claim.id] ?? { counts, at: clock.now() } } };
+      const read = await readAccount(table, place);
+      const { settled, claims } = read.account;
+      if (id in claims) return { result: { fitted: true, sum: read.sum }, writes: [] };
+      const next = counted({ settled, claims: { ...claims, [id]: { counts, at: clock.now() } } }, weigh);
       const sum = sumAfter(read.sum, read.account, next);
-      const grows = sum.GeneralPurpose > read.sum.GeneralPurpose || sum.BusinessCritical > read.sum.BusinessCritical;
-      if (grows && !fits(sum)) return { result: { fitted: false, sum: read.sum }, writes: [] };
+      if (weigh(sum) > weigh(read.sum) && !fits(sum)) return { result: { fitted: false, sum: read.sum }, writes: [] };
       return { result: { fitted: true, sum }, writes: accountWrites(read, next) };
     });
   }
@@ -60,21 +63,14 @@ export function createAssociationLedger(store: Store, clock: Clock): Association
     reserve: (claim, counts, fits) => inTurn(claim.vault, () => reserveOnce(claim, counts, fits)),
 
     settle: (claim, counts, revision) =>
-      change(claim, (account) => {
-        const left = withoutClaim(account, claim.id);
-        if (left.settled !== null && left.settled.revision > revision) return left;
-        return { ...left, settled: equalCounts(counts, nothing) ? null : { counts, revision } };
-      }),
+      end(claim, ({ settled }) => (settled !== null && settled.revision > revision ? settled : { counts, revision })),
 
-    abandon: (claim) => change(claim, (account) => withoutClaim(account, claim.id)),
+    abandon: (claim) => end(claim, ({ settled }) => settled),
 
     async stale(vault) {
       const { rows } = await table.list({ partition: vault, ...accountRows });
       const now = clock.now();
-      return rows.flatMap((row) => {
-        const server = row.row.slice(accountRows.from.length);
-        return staleClaims(rowToAccount(row), now).map((id) => ({ vault, server, id }));
-      });
+      return rows.flatMap((row) => staleClaims(rowToAccount(row), now).map((id) => ({ vault, ...accountHolder(row), id })));
     },
 
     async read(vault) {
@@ -86,23 +82,19 @@ export function createAssociationLedger(store: Store, clock: Clock): Association
 /** An account with the sum that guards it. */
 interface Read {
   readonly key: RowKey;
-  readonly stored: StoredRow | undefined;
   readonly account: Account;
   readonly sumStored: StoredRow | undefined;
   readonly sum: DatabaseCounts;
 }
 
 /** The sum first: if it is still the same when it is written, the account has not changed since it was read either. */
-async function readAccount(table: Table, { vault, server }: Claim): Promise<Read> {
-  const sumStored = await table.get(sumKey(vault));
-  const key = accountKey(vault, server);
-  const stored = await table.get(key);
-  return { key, stored, account: rowToAccount(stored), sumStored, sum: rowToSum(sumStored) };
+async function readAccount(table: Table, place: Omit<Claim, 'id'>): Promise<Read> {
+  const sumStored = await table.get(sumKey(place.vault));
+  const key = accountKey(place);
+  return { key, account: rowToAccount(await table.get(key)), sumStored, sum: rowToSum(sumStored) };
 }
 
 function accountWrites(read: Read, next: Account): readonly Write[] {
-  if (JSON.stringify(next) === JSON.stringify(read.account)) return [];
-  if (isEmpty(next) && read.stored === undefined) return [];
   return [sumWrite(read.key.partition, read.sumStored, sumAfter(read.sum, read.account, next)), accountWrite(read.key, next)];
 }
 

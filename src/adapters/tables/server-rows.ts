@@ -9,7 +9,8 @@ const databasePrefix = 'database:';
 
 /** The rows of a server: one of its own, one a link, one a database. */
 export function toRows(registered: RegisteredServer): { readonly guard: Row; readonly others: readonly Row[] } {
-  const partition = registered.server.name;
+  const { server, incarnation, revision } = registered;
+  const partition = server.name;
   const links = registered.links.map((link, position) => ({
     partition,
     row: `${linkPrefix}${hashKey(link.keyId)}`,
@@ -17,7 +18,7 @@ export function toRows(registered: RegisteredServer): { readonly guard: Row; rea
   }));
   const databases = [...registered.databases].map(([name, tier]) => ({ partition, row: `${databasePrefix}${name}`, columns: { tier } }));
   return {
-    guard: { partition, row: guardKey, columns: { revision: registered.revision, ...jsonColumns(registered.server) } },
+    guard: { partition, row: guardKey, columns: { incarnation, revision, ...jsonColumns(server) } },
     others: [...links, ...databases],
   };
 }
@@ -34,7 +35,8 @@ export function fromRows(rows: readonly Row[]): RegisteredServer | undefined {
   for (const { row, columns } of rows) {
     if (row.startsWith(databasePrefix)) databases.set(row.slice(databasePrefix.length), tierOf(columns['tier']));
   }
-  return { server: jsonValue<Server>(guard), links, databases, revision: Number(guard.columns['revision']) };
+  const { incarnation = '', revision } = guard.columns;
+  return { server: jsonValue<Server>(guard), links, databases, incarnation: String(incarnation), revision: Number(revision) };
 }
 
 function tierOf(value: unknown): Tier {

@@ -3,10 +3,19 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { linkRow } from '../../../src/adapters/tables/access-log.ts';
-import { accountToRow, rowToAccount, rowToSum, sumToRow } from '../../../src/adapters/tables/association-rows.ts';
+import {
+  accountHolder,
+  accountKey,
+  accountToRow,
+  rowToAccount,
+  rowToSum,
+  sumToRow,
+} from '../../../src/adapters/tables/association-rows.ts';
 import { auditRow, pageToRow, progressToRow, reportToRows } from '../../../src/adapters/tables/audit-store.ts';
 import { budgetToRow } from '../../../src/adapters/tables/budget-ledger.ts';
+import { deadLetterToRow, deliveryToRow } from '../../../src/adapters/tables/deliveries.ts';
 import { eventRow } from '../../../src/adapters/tables/event-log.ts';
+import { minuteToRow } from '../../../src/adapters/tables/history.ts';
 import { reportToRow } from '../../../src/adapters/tables/instances.ts';
 import { groupToRow, rowToRecords } from '../../../src/adapters/tables/operation-rows.ts';
 import {
@@ -26,10 +35,12 @@ import { vaultToRows } from '../../../src/adapters/tables/vault-rows.ts';
 import type { Audit, AuditFinding } from '../../../src/domain/audit.ts';
 import type { LinkAccess } from '../../../src/domain/access.ts';
 import type { BudgetRow } from '../../../src/domain/budget.ts';
+import type { DeadLetter, DeliveryState } from '../../../src/domain/delivery.ts';
 import type { BrokerEvent } from '../../../src/domain/event.ts';
 import type { Vault } from '../../../src/domain/vault.ts';
 import type { AuditPage, AuditProgress } from '../../../src/ports/audit-store.ts';
 import type { ServerStanding } from '../../../src/ports/registry.ts';
+import type { FleetMinute } from '../../../src/ports/history.ts';
 import type { InstanceReport } from '../../../src/ports/instances.ts';
 import { StoreAway } from '../../../src/ports/store.ts';
 
@@ -76,6 +87,12 @@ const codecs: Readonly<Record<string, Codec>> = {
     decode: ([row]) => jsonValue(row!),
     encode: ([row]) => reportToRows(row!.partition, { of: 'server', name: 'sql-a', findings: jsonValue<readonly AuditFinding[]>(row!) }),
   },
+  'delivery-state': {
+    decode: ([row]) => jsonValue(row!),
+    encode: ([row]) => [deliveryToRow(row!.partition, jsonValue<DeliveryState>(row!))],
+  },
+  'dead-letter': { decode: ([row]) => jsonValue(row!), encode: ([row]) => [deadLetterToRow(row!.partition, jsonValue<DeadLetter>(row!))] },
+  'fleet-minute': { decode: ([row]) => jsonValue(row!), encode: ([row]) => [minuteToRow(jsonValue<FleetMinute>(row!))] },
   standing: { decode: ([row]) => jsonValue(row!), encode: ([row]) => [standingRow(jsonValue<ServerStanding>(row!))] },
   budget: { decode: ([row]) => jsonValue(row!), encode: ([row]) => [budgetToRow(row!.partition, jsonValue<BudgetRow>(row!))] },
 };
@@ -96,6 +113,18 @@ describe('rows', () => {
     const rows = vector.rows.map((row) => fromEntity(row));
     expect(codec.decode(rows)).toEqual(vector.value);
     expect(codec.encode(rows).map(toEntity)).toEqual(vector.rows);
+  });
+
+  it('schema 1: a server without an incarnation, and its account under its name, are read', () => {
+    const server = { partitionKey: 'sql-demo', rowKey: 'server', schema: 1, revision: 7, json: '{"name":"sql-demo"}', etag: 'e' };
+    expect(fromRows([fromEntity(server)])).toMatchObject({ incarnation: '', revision: 7 });
+    const held = { settled: { counts: { GeneralPurpose: 3, BusinessCritical: 1 }, revision: 7 } };
+    const claims = { c1: { counts: { GeneralPurpose: 2, BusinessCritical: 2 }, at: 1 } };
+    const row = fromEntity({ partitionKey: 'kv-west', rowKey: 'server:sql-demo', schema: 1, json: JSON.stringify({ ...held, claims }) });
+    expect(accountHolder(row)).toEqual({ server: 'sql-demo', incarnation: '' });
+    expect(accountKey({ vault: 'kv-west', ...accountHolder(row) })).toMatchObject({ row: row.row });
+    // So much it had added to the sum, by the rule of schema 1.
+    expect(rowToAccount(row).counted).toEqual({ GeneralPurpose: 3, BusinessCritical: 2 });
   });
 
   it('every row carries the schema, and a newer one is refused', () => {
