@@ -1,7 +1,7 @@
 import { linkKey, soundVault } from '../domain/access.ts';
 import type { AccessPicture, Change, Latch, LinkAccess, LinkRef, RefusedOperation, VaultHealth } from '../domain/access.ts';
-import { millis } from '../domain/time.ts';
-import type { Instant } from '../domain/time.ts';
+import { seconds, span } from '../domain/time.ts';
+import type { Instant, Millis } from '../domain/time.ts';
 import {
   accessDoubted,
   newerProof,
@@ -16,7 +16,10 @@ import type { DenialSeen } from '../policy/denial.ts';
 import { StoreAway } from '../ports/store.ts';
 import type { Parts } from './parts.ts';
 import { createPictures } from './pictures.ts';
-import { createProofs } from './proofs.ts';
+import type { Decide } from './pictures.ts';
+import { createProofs, createWraps } from './proofs.ts';
+import type { Proofs } from './proofs.ts';
+import { createSureChanges } from './sure-changes.ts';
 
 /**
  * What this instance knows of access at links: what the store says, at most a second old, and what it met itself.
@@ -44,120 +47,156 @@ export interface Access {
   storeProof(ref: LinkRef): Promise<void>;
   /** The newest proof of the link's key by its identity that this instance saw. */
   provenAt(ref: LinkRef): Instant | null;
-  /** The link is no longer linked: what is left are its denials, which reach others. */
-  unlinked(ref: LinkRef): Promise<void>;
+  /**
+   * The link is no longer linked: what is left are its denials, which reach others. Where `isLinked` says that it is linked again, or the
+   * row changes while it is asked, nothing happens: a new link's latch is never taken for the old one's.
+   */
+  unlinked(ref: LinkRef, isLinked: () => Promise<boolean>): Promise<void>;
+  /** One change of a vault after another. Where what was read or stored within `pictureMaxAgeMs` is as `decide` wants it, nothing is read. */
   changeVault(vault: string, decide: (stored: VaultHealth) => Change<VaultHealth>): Promise<VaultHealth>;
   /** The vault's health as last seen. */
   health(vault: string): VaultHealth;
 }
 
-const retryAfter = millis(1000);
+/** How often an instance that knows something bad of a vault looks, beside its gate, whether another instance knows better. */
+const refreshEvery = seconds(15);
 
 export function createAccess(parts: Pick<Parts, 'accessLog' | 'clock' | 'rules' | 'log'>): Access {
   const { accessLog, clock, rules, log } = parts;
   const pictures = createPictures(parts);
   const proofs = createProofs();
-  const unstored = new Map<string, { readonly ref: LinkRef; readonly decide: (stored: LinkAccess | undefined) => Change<LinkAccess> }>();
-  let retrying = false;
+  let wraps = { clockOffset: wallClockOffset(), newest: createWraps() };
+  const ending = new Map<string, Promise<void>>();
+  const refreshed = new Map<string, Millis>();
+  const changing = new Map<string, Promise<VaultHealth>>();
 
-  async function change(ref: LinkRef, decide: (stored: LinkAccess | undefined) => Change<LinkAccess>): Promise<LinkAccess | undefined> {
+  async function change(ref: LinkRef, decide: Decide): Promise<LinkAccess | undefined> {
     const stored = await accessLog.changeLink(ref, decide);
     if (stored !== undefined) pictures.learn(stored);
     return stored;
   }
 
-  /** A change that must not be lost: applied to what this instance knows at once, and to the store as soon as it can be. */
-  async function changeForSure(
-    ref: LinkRef,
-    id: string,
-    decide: (stored: LinkAccess | undefined) => Change<LinkAccess>,
-  ): Promise<LinkAccess | undefined> {
-    pictures.overlay(id, ref, decide);
-    try {
-      const stored = await change(ref, decide);
-      pictures.dropOverlay(id);
-      return stored;
-    } catch (error) {
-      unstored.set(id, { ref, decide });
-      log('error', 'a denial could not be stored and is kept', { server: ref.server, keyId: ref.keyId });
-      void retryUnstored();
-      throw error;
-    }
+  const changeForSure = createSureChanges({ clock, log, pictures, change });
+
+  /** Best effort: what is lost here makes the gate stricter or costs one more canary. */
+  async function changeIfPossible(ref: LinkRef, decide: Decide): Promise<void> {
+    await unlessAway(change(ref, decide));
+  }
+
+  /** What `read` gives, without the refusals of wrap that this instance's own wraps have outlived. */
+  async function fresh<T>(read: () => Promise<T>, picturesOf: (value: T) => readonly AccessPicture[]): Promise<T> {
+    const value = await read();
+    const outlived = picturesOf(value).flatMap(({ links }) => links.filter(wrapsAgain));
+    if (outlived.length === 0) return value;
+    await Promise.all(outlived.map(({ ref }) => endRefusal(ref)));
+    return read();
+  }
+
+  function wallClockOffset(): number {
+    return clock.now() - clock.elapsed();
+  }
+
+  /** Wraps that succeeded here. A wall clock that was set since makes them worthless: they cannot be placed before or after a refusal. */
+  function ownWraps(): Proofs {
+    const clockOffset = wallClockOffset();
+    if (Math.abs(clockOffset - wraps.clockOffset) > rules.gate.clockSkewMs) wraps = { clockOffset, newest: createWraps() };
+    return wraps.newest;
   }
 
   /**
-   * Under what name a denial is kept while it cannot be stored. Of one link and kind the first and the newest are kept, however often a
-   * server asks meanwhile: they hold the time from which its clock runs, and the time that a release must be later than.
+   * F4: true where a refusal of wrap is stored though a wrap has succeeded at the link since, at an instance that did not know of it: this
+   * one. Clocks of two instances are compared here, so it counts only from their skew on.
    */
-  function placeFor(ref: LinkRef, kind: string, id: string): string {
-    const place = `${linkKey(ref)}|${kind}`;
-    if (!unstored.has(`${place}|first`)) return unstored.size === 0 ? id : `${place}|first`;
-    return `${place}|newest`;
+  function wrapsAgain({ ref, refused: { wrapKey } }: LinkAccess): boolean {
+    if (wrapKey === undefined) return false;
+    const sentAt = ownWraps().newest(ref);
+    return sentAt !== null && span(wrapKey.since, sentAt) > rules.gate.clockSkewMs;
   }
 
-  async function retryUnstored(): Promise<void> {
-    if (retrying) return;
-    retrying = true;
-    while (unstored.size > 0) {
-      await clock.pause(retryAfter);
-      for (const [id, { ref, decide }] of unstored) {
-        const stored = await change(ref, decide).then(
-          () => true,
-          () => false,
-        );
-        // The others are tried all the same: one row that is never taken must not keep them out.
-        if (!stored) continue;
-        unstored.delete(id);
-        pictures.dropOverlay(id);
-      }
-    }
-    retrying = false;
+  /** Stored before anything rests on it, once for all who ask meanwhile. */
+  function endRefusal(ref: LinkRef): Promise<void> {
+    const key = linkKey(ref);
+    const underWay = ending.get(key);
+    if (underWay !== undefined) return underWay;
+    const sentAt = ownWraps().newest(ref) ?? clock.now();
+    const decide: Decide = (access) => (access !== undefined && wrapsAgain(access) ? operationAllowed(access, 'wrapKey', sentAt) : null);
+    const end = changeIfPossible(ref, decide).finally(() => ending.delete(key));
+    ending.set(key, end);
+    return end;
   }
 
-  /** Best effort: what is lost here makes the gate stricter or costs one more canary. */
-  async function changeIfPossible(ref: LinkRef, decide: (stored: LinkAccess | undefined) => Change<LinkAccess>): Promise<void> {
-    try {
-      await change(ref, decide);
-    } catch (error) {
-      if (!(error instanceof StoreAway)) throw error;
-    }
+  /**
+   * What other instances stored shows only in pictures, which only the gate and the watch read, and the watch runs on one instance. So an
+   * instance that knows something bad of a link, or has read nothing of its vault yet, reads now and then when the link is used, off the
+   * road of the request. A healthy link of a vault that was read once costs a look-up.
+   */
+  function refresh(ref: LinkRef): void {
+    const known = pictures.known(ref);
+    const bad = known !== undefined && (known.latch !== null || known.refused.wrapKey !== undefined || known.refused.get !== undefined);
+    if (!bad && pictures.wasRead(ref.vault)) return;
+    const last = refreshed.get(ref.vault);
+    if (last !== undefined && clock.elapsed() - last < refreshEvery) return;
+    refreshed.set(ref.vault, clock.elapsed());
+    void unlessAway(picture(ref.vault));
+  }
+
+  const picture = (vault: string): Promise<AccessPicture> =>
+    fresh(
+      () => pictures.read(vault),
+      (one) => [one],
+    );
+
+  async function changeVaultNow(vault: string, decide: (stored: VaultHealth) => Change<VaultHealth>): Promise<VaultHealth> {
+    const young = pictures.youngHealth(vault);
+    if (young !== undefined && decide(young) === null) return young;
+    const health = await accessLog.changeVault(vault, decide);
+    pictures.learnHealth(vault, health);
+    return health;
   }
 
   return {
-    picture: pictures.read,
-    pictures: pictures.readBoth,
+    picture,
+    pictures: (first, second) =>
+      fresh(
+        () => pictures.readBoth(first, second),
+        (both) => both,
+      ),
     known: pictures.known,
     health: (vault) => pictures.health(vault) ?? soundVault,
     provenAt: proofs.newest,
 
     async denied(ref, seen) {
-      const stored = await changeForSure(ref, placeFor(ref, `unwrap|${seen.reach}`, seen.id), (access) =>
+      const stored = await changeForSure(ref, `unwrap|${seen.reach}`, (access) =>
         unwrapDenied(access, ref, { ...seen, writtenAt: clock.now() }, rules.denial),
       );
       return stored?.latch ?? null;
     },
 
     async otherDenied(ref, seen) {
-      await changeForSure(ref, placeFor(ref, `other|${seen.reach}`, seen.id), (access) => otherDenied(access, ref, seen));
+      await changeForSure(ref, `other|${seen.reach}`, (access) => otherDenied(access, ref, seen));
     },
 
     async refused(ref, operation, refusal) {
-      await changeForSure(ref, `${linkKey(ref)}|${operation}`, (access) => operationRefused(access, ref, operation, refusal));
+      // This instance needs no clock to know that its wraps came before.
+      if (operation === 'wrapKey') ownWraps().forget(ref);
+      await changeForSure(ref, operation, (access) => operationRefused(access, ref, operation, refusal));
     },
 
     async doubted(ref, receivedAt) {
-      await changeForSure(ref, `${linkKey(ref)}|doubt`, (access) => accessDoubted(access, ref, receivedAt));
+      await changeForSure(ref, 'doubt', (access) => accessDoubted(access, ref, receivedAt));
     },
 
     allowed(ref, operation, sentAt) {
-      if (pictures.known(ref)?.refused[operation] === undefined) return;
-      void changeIfPossible(ref, (access) => operationAllowed(access, operation, sentAt));
+      if (operation === 'wrapKey') ownWraps().note(ref, sentAt);
+      if (pictures.known(ref)?.refused[operation] !== undefined)
+        void changeIfPossible(ref, (access) => operationAllowed(access, operation, sentAt));
+      refresh(ref);
     },
 
     async proven(ref, success) {
       proofs.note(ref, success.sentAt);
-      if (success.known === null) return;
-      await changeIfPossible(ref, (access) => unwrapSucceeded(access, ref, success));
+      if (success.known !== null) await changeIfPossible(ref, (access) => unwrapSucceeded(access, ref, success));
+      refresh(ref);
     },
 
     async storeProof(ref) {
@@ -166,14 +205,32 @@ export function createAccess(parts: Pick<Parts, 'accessLog' | 'clock' | 'rules' 
       await change(ref, (access) => unwrapSucceeded(access, ref, { sentAt, known: null }));
     },
 
-    async unlinked(ref) {
-      await change(ref, unlinked);
+    async unlinked(ref, isLinked) {
+      const seen = await change(ref, () => null);
+      if (seen === undefined || (await isLinked())) return;
+      // INVARIANT: nothing was stored of the link since before it was seen to be linked no longer, so nothing here is of a newer link.
+      await change(ref, (stored) => (stored?.revision === seen.revision ? unlinked(stored) : null));
     },
 
-    async changeVault(vault, decide) {
-      const health = await accessLog.changeVault(vault, decide);
-      pictures.learnHealth(vault, health);
-      return health;
+    changeVault(vault, decide) {
+      const before = changing.get(vault);
+      // Those who wait behind a `StoreAway` share it, as behind any change of one row.
+      const turn = before === undefined ? changeVaultNow(vault, decide) : before.then(() => changeVaultNow(vault, decide));
+      changing.set(vault, turn);
+      const ended = (): void => {
+        if (changing.get(vault) === turn) changing.delete(vault);
+      };
+      turn.then(ended, ended);
+      return turn;
     },
   };
+}
+
+/** Waits for what is no loss where the store is away. */
+async function unlessAway(work: Promise<unknown>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (!(error instanceof StoreAway)) throw error;
+  }
 }

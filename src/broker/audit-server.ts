@@ -32,13 +32,13 @@ export function createAuditServer({ parts, access, outages }: Pick<AttemptParts,
   async function seeLink(target: WitnessTarget, canaryOf: Link, letGo: LetGo): Promise<LinkSeen | undefined> {
     const { registered, link, ref } = target;
     const get = await calls.get(target, letGo);
-    if (get.kind === 'noRoom') return undefined;
+    if (get.kind === 'heldBack') return undefined;
     const expires = get.kind === 'ok' ? get.value.expires : null;
     const mayWrap = wrapsGoTo(registered.links, link) && (expires === null || expires > clock.now());
     const wrap = mayWrap ? await calls.wrap(target, letGo) : leftOut;
-    if (wrap.kind === 'noRoom') return undefined;
+    if (wrap.kind === 'heldBack') return undefined;
     const unwrap = await calls.unwrap(target, canaryOf.canary, letGo);
-    if (unwrap.kind === 'noRoom') return undefined;
+    if (unwrap.kind === 'heldBack') return undefined;
     const provenAt = latest(access.provenAt(ref), access.known(ref)?.provenAt);
     return { link, candidate: candidateOf(target), get: seen(get), wrap: seen(wrap), unwrap: seen(unwrap), provenAt, primaryDenied: false };
   }
@@ -103,6 +103,6 @@ function targetOf(registered: RegisteredServer, link: Link): WitnessTarget {
   return { registered, link, ref: refOf(registered, link) };
 }
 
-function seen<T>(looked: Exclude<Looked<T>, { kind: 'noRoom' }> | typeof leftOut): Seen<T> {
+function seen<T>(looked: Exclude<Looked<T>, { kind: 'heldBack' }> | typeof leftOut): Seen<T> {
   return looked;
 }

@@ -10,7 +10,7 @@ import { associationPoints } from '../policy/association.ts';
 import { deniesAccess, roomFindings } from '../policy/audit-rules.ts';
 import { newestProof } from '../policy/denial.ts';
 import { findingFrom, notCalled } from '../policy/fault-findings.ts';
-import { findingOf, standbyFindings } from '../policy/key-rules.ts';
+import { findingOf, standbyFindings, standbyMissing } from '../policy/key-rules.ts';
 import type { Candidate } from '../policy/key-rules.ts';
 import { stateAllows } from './authority.ts';
 import type { AttemptParts } from './key-call.ts';
@@ -85,10 +85,7 @@ export function createDrill({ parts, access, outages }: Pick<AttemptParts, 'part
   /** F3: a failover also rests on a young proof of the primary. */
   async function primaryFindings(registered: RegisteredServer, { primary, standbys }: Group): Promise<readonly Finding[]> {
     const candidate = candidateOf(registered, primary);
-    if (standbys.length === 0)
-      return primary.role === 'protector'
-        ? [findingOf(candidate, 'NoStandby', 'the protector has no standby', 'Name a standby in another region of the same geography.')]
-        : [];
+    if (standbys.length === 0) return primary.role === 'protector' ? standbyMissing(candidate, 0) : [];
     const picture = await access.picture(primary.vault);
     const ref = refOf(registered, primary);
     const proof = latest(newestProof(picture, ref), access.provenAt(ref));
@@ -114,7 +111,8 @@ export function createDrill({ parts, access, outages }: Pick<AttemptParts, 'part
       const drilled = groups.map((group) => (denying.has(group) ? untouchedGroup(registered, group) : drillGroup(registered, group)));
       const standbys = (await Promise.all(drilled)).flat();
       const findings = (await Promise.all(groups.map((group) => primaryFindings(registered, group)))).flat();
-      return done({ server: name, at, ok: standbys.every(({ ok }) => ok) && withoutError(findings), standbys, findings });
+      const ok = protector.standbys.length > 0 && standbys.every((standby) => standby.ok) && withoutError(findings);
+      return done({ server: name, at, ok, standbys, findings });
     },
   };
 }
@@ -132,7 +130,7 @@ function unwrapFindings(candidate: Candidate, looked: Looked<boolean>): readonly
     case 'fault':
       return [findingFrom(candidate, looked.fault, 'unwrap')];
     case 'circuitOpen':
-    case 'noRoom':
+    case 'heldBack':
       return [notCalled(candidate)];
     case 'ok':
       return looked.value

@@ -1,4 +1,3 @@
-import type { RefusedOperation } from '../domain/access.ts';
 import type { Fault } from '../domain/fault.ts';
 import type { KeyFacts } from '../domain/key.ts';
 import type { Canary } from '../domain/server.ts';
@@ -6,27 +5,30 @@ import type { Instant, Millis } from '../domain/time.ts';
 import type { Vault } from '../domain/vault.ts';
 import type { ProofStep } from '../policy/fault-findings.ts';
 import { shapeAt } from '../policy/rate.ts';
-import { consequenceOf } from '../policy/verdict.ts';
 import type { AdmissionRequest } from '../ports/admission.ts';
 import type { KeyTarget, Reply } from '../ports/vault.ts';
 import { layCanary, proveCanary } from './canary.ts';
 import type { AttemptParts } from './key-call.ts';
-import { denialOf } from './witness.ts';
+import { createSettleReply } from './link-replies.ts';
+import { primaryLatchedNow } from './witness.ts';
 import type { WitnessTarget } from './witness.ts';
 
-/** What came of a call that a person or a timer asked for, not a host. `noRoom`: it was not made, the vault's budget had no room in time. */
+/**
+ * What came of a call that a person or a timer asked for, not a host. `heldBack`: it was not made, since the vault's budget had no
+ * room in time, or the primary of the link was latched meanwhile (F3).
+ */
 export type Looked<T> =
   | { readonly kind: 'ok'; readonly value: T; readonly sentAt: Instant; readonly ms: Millis }
   | { readonly kind: 'fault'; readonly fault: Fault }
   | { readonly kind: 'circuitOpen' }
-  | { readonly kind: 'noRoom' };
+  | { readonly kind: 'heldBack' };
 
 /** Lets a call go to the vault, or not; resolves when it is decided. */
 export type LetGo = (request: Omit<AdmissionRequest, 'class' | 'within'>) => Promise<boolean>;
 
 /**
- * Calls to linked keys outside of traffic. What they meet counts like anything else: denials latch (F4), outages count for the circuit (F2),
- * and a canary that unwraps is a proof. All reject with `StoreAway`: a denial that could not be stored is kept by `Access`.
+ * Calls to linked keys outside of traffic. What they meet counts like anything else (`SettleReply`), and a canary that unwraps is a proof.
+ * All reject with `StoreAway`: a denial that could not be stored is kept by `Access`.
  */
 export interface LinkCalls {
   get(target: WitnessTarget, letGo: LetGo): Promise<Looked<KeyFacts>>;
@@ -36,8 +38,10 @@ export interface LinkCalls {
   unwrap(target: WitnessTarget, canary: Canary, letGo: LetGo): Promise<Looked<boolean>>;
 }
 
-export function createLinkCalls({ parts, access, outages }: Pick<AttemptParts, 'parts' | 'access' | 'outages'>): LinkCalls {
-  const { admission, circuits, clock, registry, rules, vaults } = parts;
+export function createLinkCalls(all: Pick<AttemptParts, 'parts' | 'access' | 'outages'>): LinkCalls {
+  const { parts, access } = all;
+  const { circuits, registry, rules, vaults } = parts;
+  const settle = createSettleReply(all);
 
   async function look<T>(
     target: WitnessTarget,
@@ -48,43 +52,19 @@ export function createLinkCalls({ parts, access, outages }: Pick<AttemptParts, '
     const vault = registry.peekVault(link.vault) ?? (await registry.readVaults()).find(({ name }) => name === link.vault);
     // Vaults are never taken out of the registry: a link whose vault is not there was written by hand.
     if (vault === undefined) return { kind: 'circuitOpen' };
-    if (!(await how.letGo(requestFor(target, vault)))) return { kind: 'noRoom' };
+    if (!(await how.letGo(requestFor(target, vault)))) return { kind: 'heldBack' };
+    // F3: while the call waited, access to the primary may have been taken away.
+    if (await primaryLatchedNow(access, target)) return { kind: 'heldBack' };
     const reply = await circuits.through(vault.name, link.keyId, () => how.send({ vault, keyId: link.keyId, identity: ref.identity }));
     if (reply === undefined) return { kind: 'circuitOpen' };
-    if (!reply.ok) {
-      await met(target, step, reply);
-      return { kind: 'fault', fault: reply.fault };
-    }
-    outages.answered(vault.name, reply.sentAt);
-    if (step !== 'unwrap') access.allowed(ref, operations[step], reply.sentAt);
+    await settle(target, step, reply);
+    if (!reply.ok) return { kind: 'fault', fault: reply.fault };
     return { kind: 'ok', value: reply.value, sentAt: reply.sentAt, ms: reply.ms };
   }
 
   function requestFor({ link, ref }: WitnessTarget, vault: Vault): Parameters<LetGo>[0] {
     const key = shapeAt(vault.kind, { keyType: link.keyType, keySize: link.keySize });
     return { vault: vault.name, server: ref.server, key, tier: 'GeneralPurpose', points: 2 };
-  }
-
-  /** What a failed call means for the link and the vault. */
-  async function met(target: WitnessTarget, step: ProofStep, { fault, receivedAt }: Met): Promise<void> {
-    const { ref } = target;
-    if (consequenceOf(fault, 'get').outage) return outages.met(ref.vault, target, receivedAt);
-    if (fault.class === 'throttled') admission.throttled(ref.vault);
-    if (fault.mayHideDenial) await access.doubted(ref, receivedAt);
-    if (fault.outsideValidity) {
-      // C2: no denial of access.
-      if (step !== 'unwrap') await access.refused(ref, operations[step], { since: receivedAt, finding: 'KeyExpired' });
-      return;
-    }
-    const seen = denialOf(fault, receivedAt, clock.uuid());
-    if (seen === undefined) return;
-    if (step === 'unwrap') {
-      await access.denied(ref, { ...seen, witness: true });
-      return;
-    }
-    // F4: whether it is a latch the canary says, which is unwrapped at the same link after every other call.
-    await access.otherDenied(ref, seen);
-    await access.refused(ref, operations[step], { since: receivedAt, finding: refusedBy[step] });
   }
 
   return {
@@ -104,11 +84,3 @@ export function createLinkCalls({ parts, access, outages }: Pick<AttemptParts, '
     },
   };
 }
-
-interface Met {
-  readonly fault: Fault;
-  readonly receivedAt: Instant;
-}
-
-const operations = { get: 'get', wrap: 'wrapKey' } as const;
-const refusedBy: Readonly<Record<keyof typeof operations, RefusedOperation['finding']>> = { get: 'GetDenied', wrap: 'WrapDenied' };

@@ -8,6 +8,7 @@ import { standingWithProtector } from '../policy/server-state.ts';
 import { replaceProtector, withAdditional, withoutGroup } from '../policy/links.ts';
 import type { Access } from './access.ts';
 import { stateAllows } from './authority.ts';
+import { forgetLinks } from './forget-links.ts';
 import type { Parts } from './parts.ts';
 import { rejected } from './prove-group.ts';
 import type { ProvenGroup, ProveGroup } from './prove-group.ts';
@@ -15,7 +16,6 @@ import type { LinkKeys, Registered, Roads } from './roads.ts';
 import { stateEvent } from './server-events.ts';
 import type { StoreReserved } from './store-reserved.ts';
 import { viewLinks } from './views.ts';
-import { refOf } from './witness.ts';
 
 type Linking = Pick<Roads, 'putProtector' | 'listKeys' | 'linkKey' | 'dropKey'>;
 type Linked = Registered<{ readonly links: Awaited<ReturnType<typeof viewLinks>>; readonly findings: ProvenGroup['findings'] }>;
@@ -41,13 +41,8 @@ export function createLinkKeys({ parts, access, proveGroup, storeReserved }: Lin
     change: Partial<RegisteredServer>,
     events: readonly BrokerEvent[],
   ): Promise<Outcome<RegisteredServer>> {
-    const stored = await storeReserved(before, { ...before, ...change }, events);
+    const stored = await storeReserved.change(before, { ...before, ...change }, events);
     return stored ?? refuse('Conflict', `server ${before.server.name} was changed meanwhile; try again`, { retryable: true });
-  }
-
-  async function forget(before: RegisteredServer, stored: RegisteredServer): Promise<void> {
-    const gone = before.links.filter((link) => !stored.links.some((kept) => kept.keyId === link.keyId));
-    for (const link of gone) await access.unlinked(refOf(before, link));
   }
 
   return {
@@ -57,7 +52,7 @@ export function createLinkKeys({ parts, access, proveGroup, storeReserved }: Lin
       const refusal = stateAllows(before, 'setProtector', clock.now());
       if (refusal !== undefined) return { ok: false, refusal };
       if (isProtector(before, request)) return answer(before, false, []);
-      const proven = await proveGroup({ ...request, registered: before, use: 'protector' });
+      const proven = await proveGroup({ ...request, registered: before, use: 'protector', primaryFirst: false });
       if (proven.links === undefined) return rejected(request.server, proven);
       const { primary, standbys } = proven.links;
       const former = protectorGroup(before)?.primary;
@@ -86,7 +81,7 @@ export function createLinkKeys({ parts, access, proveGroup, storeReserved }: Lin
         return sameLinking(before, known, request)
           ? answer(before, false, [])
           : refuse('Conflict', `key ${request.keyId} is linked already as ${known.role}`);
-      const proven = await proveGroup({ ...request, registered: before, use: 'additional' });
+      const proven = await proveGroup({ ...request, registered: before, use: 'additional', primaryFirst: false });
       if (proven.links === undefined) return rejected(request.server, proven);
       const { primary, standbys } = proven.links;
       const twin = before.links.find(
@@ -106,6 +101,8 @@ export function createLinkKeys({ parts, access, proveGroup, storeReserved }: Lin
     async dropKey({ server, thumbprint, confirmed }) {
       const before = await registry.readServer(server);
       if (before === undefined) return refuse('NotFound', `there is no server ${server}`);
+      const refusal = stateAllows(before, 'dropKey', clock.now());
+      if (refusal !== undefined) return { ok: false, refusal };
       const group = before.links.filter((link) => link.thumbprint === thumbprint);
       const [primary] = group.filter((link) => link.role !== 'standby');
       if (primary === undefined) return refuse('NotFound', `server ${server} has no key with thumbprint ${thumbprint}`);
@@ -130,7 +127,7 @@ export function createLinkKeys({ parts, access, proveGroup, storeReserved }: Lin
       }
       const stored = await store(before, { links: withoutGroup(before.links, thumbprint) }, []);
       if (!stored.ok) return stored;
-      await forget(before, stored.value);
+      await forgetLinks({ registry, access }, before, group);
       return done(null);
     },
   };

@@ -4,6 +4,7 @@ import { span, toRfc3339 } from '../domain/time.ts';
 import type { Instant } from '../domain/time.ts';
 import { StoreAway } from '../ports/store.ts';
 import type { Access } from './access.ts';
+import { primaryLatched } from './witness.ts';
 import type { Sight, Witness, WitnessTarget } from './witness.ts';
 import type { Parts } from './parts.ts';
 import { liveReports } from './views.ts';
@@ -28,7 +29,7 @@ export interface Outages {
 const mostTargets = 16;
 
 export function createOutages(parts: Parts, access: Access, witness: Witness): Outages {
-  const { circuits, clock, rules, log } = parts;
+  const { circuits, clock, registry, rules, log } = parts;
   const targets = new Map<string, Map<string, WitnessTarget>>();
   const watching = new Set<string>();
   const ending = new Set<string>();
@@ -72,15 +73,28 @@ export function createOutages(parts: Parts, access: Access, witness: Witness): O
   /** Takes the targets in turn, so that one key that fails alone does not keep a sound vault's circuit open. */
   async function probeOnce(vault: string): Promise<boolean> {
     const known = targets.get(vault);
-    const [next] = known?.entries() ?? [];
+    const next = [...(known ?? [])].find(([, target]) => !primaryLatched(access, target));
     if (known === undefined || next === undefined) return true;
     const [key, target] = next;
     known.delete(key);
+    // Who was unlinked since has nothing to look at.
+    if (!(await isLinked(target))) return known.size === 0;
     known.set(key, target);
     const sentAt = clock.now();
     const sight = await lookQuietly(target);
     if (sight === 'proven') answered(vault, sentAt);
     return sight === 'proven' || sight === 'denied';
+  }
+
+  /** With the store away and no copy: rather one canary too many than a circuit that nobody probes. */
+  async function isLinked({ ref }: WitnessTarget): Promise<boolean> {
+    try {
+      const registered = registry.peekServer(ref.server) ?? (await registry.readServer(ref.server));
+      return registered?.links.some(({ keyId }) => keyId === ref.keyId) === true;
+    } catch (error) {
+      if (!(error instanceof StoreAway)) throw error;
+      return true;
+    }
   }
 
   async function lookQuietly(target: WitnessTarget): Promise<Sight> {
@@ -117,7 +131,6 @@ export function createOutages(parts: Parts, access: Access, witness: Witness): O
 
   return {
     lookAgain(vault, target) {
-      if (watching.has(vault)) return;
       remember(vault, target);
       void lookAt(vault);
     },

@@ -16,7 +16,12 @@ export interface Pictures {
    */
   readBoth(first: string, second: string): Promise<readonly [AccessPicture, AccessPicture]>;
   known(ref: LinkRef): LinkAccess | undefined;
+  /** As last read or learnt; undefined if nothing is known. */
   health(vault: string): VaultHealth | undefined;
+  /** The same, unless it is older than a picture may be. */
+  youngHealth(vault: string): VaultHealth | undefined;
+  /** True once the vault was read. */
+  wasRead(vault: string): boolean;
   /** This instance stored the row, or was told what is stored. */
   learn(access: LinkAccess): void;
   learnHealth(vault: string, health: VaultHealth): void;
@@ -25,7 +30,8 @@ export interface Pictures {
   dropOverlay(id: string): void;
 }
 
-type Decide = (stored: LinkAccess | undefined) => Change<LinkAccess>;
+/** A change of what is known of a link, decided on what is stored. */
+export type Decide = (stored: LinkAccess | undefined) => Change<LinkAccess>;
 
 interface Seen {
   /** Monotonic time at which the read was begun. */
@@ -38,6 +44,7 @@ export function createPictures({ accessLog, clock, rules }: Pick<Parts, 'accessL
   const seen = new Map<string, Seen>();
   const reading = new Map<string, Promise<Seen>>();
   const learnt = new Map<string, { readonly at: Millis; readonly access: LinkAccess }>();
+  const healths = new Map<string, { readonly at: Millis; readonly health: VaultHealth }>();
   const overlays = new Map<string, { readonly ref: LinkRef; readonly decide: Decide }>();
 
   async function readNow(vault: string): Promise<Seen> {
@@ -50,7 +57,11 @@ export function createPictures({ accessLog, clock, rules }: Pick<Parts, 'accessL
       if (own.at >= begunAt && newer(own.access, byLink.get(key))) byLink.set(key, own.access);
       else learnt.delete(key);
     }
-    const fresh = { begunAt, picture: { ...picture, links: [...byLink.values()] }, byLink };
+    const own = healths.get(vault);
+    // Health has no revision: what was learnt while the read was under way may be missing in it.
+    const health = own !== undefined && own.at >= begunAt ? own.health : picture.health;
+    if (health === picture.health) healths.set(vault, { at: begunAt, health });
+    const fresh = { begunAt, picture: { ...picture, health, links: [...byLink.values()] }, byLink };
     seen.set(vault, fresh);
     return fresh;
   }
@@ -118,7 +129,13 @@ export function createPictures({ accessLog, clock, rules }: Pick<Parts, 'accessL
       return overlaid(ref, learnt.get(key)?.access ?? seen.get(ref.vault)?.byLink.get(key));
     },
 
-    health: (vault) => seen.get(vault)?.picture.health,
+    health: (vault) => healths.get(vault)?.health,
+    wasRead: (vault) => seen.has(vault),
+
+    youngHealth(vault) {
+      const known = healths.get(vault);
+      return known !== undefined && clock.elapsed() - known.at <= rules.pictureMaxAgeMs ? known.health : undefined;
+    },
 
     learn(access) {
       const key = linkKey(access.ref);
@@ -132,6 +149,7 @@ export function createPictures({ accessLog, clock, rules }: Pick<Parts, 'accessL
     },
 
     learnHealth(vault, health) {
+      healths.set(vault, { at: clock.elapsed(), health });
       const last = seen.get(vault);
       if (last !== undefined) seen.set(vault, { ...last, picture: { ...last.picture, health } });
     },

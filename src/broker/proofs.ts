@@ -1,22 +1,33 @@
-import { accessKey } from '../domain/access.ts';
+import { accessKey, linkKey } from '../domain/access.ts';
 import type { LinkRef } from '../domain/access.ts';
 import type { Instant } from '../domain/time.ts';
 import { newerProof } from '../policy/denial.ts';
 
-/** The newest unwrap that succeeded at each key by each identity, as this instance saw it: a healthy unwrap writes here, not to the store. */
+/** The newest successes that this instance saw: a healthy operation writes here, not to the store. */
 export interface Proofs {
   note(ref: LinkRef, sentAt: Instant): void;
   newest(ref: LinkRef): Instant | null;
+  forget(ref: LinkRef): void;
 }
 
 /** Bounded by what one vault fleet can hold many times over; the oldest are forgotten first and cost one canary each. */
 const mostProofs = 50_000;
 
+/** Of unwraps at each key by each identity, which all links share that have both (F3). */
 export function createProofs(): Proofs {
+  return newestBy(accessKey);
+}
+
+/** Of wraps at each link by its identity: a refusal of wrap ends where it was met (F4). */
+export function createWraps(): Proofs {
+  return newestBy((ref) => `${linkKey(ref)}|${ref.identity ?? ''}`);
+}
+
+function newestBy(keyOf: (ref: LinkRef) => string): Proofs {
   const newest = new Map<string, Instant>();
   return {
     note(ref, sentAt) {
-      const key = accessKey(ref);
+      const key = keyOf(ref);
       const proof = newerProof(newest.get(key), sentAt);
       // Anew at the end: the first in the map is the one that was used least lately.
       newest.delete(key);
@@ -27,6 +38,7 @@ export function createProofs(): Proofs {
         break;
       }
     },
-    newest: (ref) => newest.get(accessKey(ref)) ?? null,
+    newest: (ref) => newest.get(keyOf(ref)) ?? null,
+    forget: (ref) => void newest.delete(keyOf(ref)),
   };
 }

@@ -1,3 +1,4 @@
+import { isDenial } from '../domain/fault.ts';
 import type { Finding } from '../domain/finding.ts';
 import { parseKeyId } from '../domain/key.ts';
 import type { KeyId } from '../domain/key.ts';
@@ -6,13 +7,14 @@ import type { Link, RegisteredServer } from '../domain/server.ts';
 import { millis } from '../domain/time.ts';
 import type { Instant, Millis } from '../domain/time.ts';
 import type { Vault } from '../domain/vault.ts';
-import { acceptable, candidateFindings, findingOf, placeFindings, standbyFindings } from '../policy/key-rules.ts';
+import { deniesAccess } from '../policy/audit-rules.ts';
+import { acceptable, candidateFindings, findingOf, placeFindings, standbyFindings, standbyMissing } from '../policy/key-rules.ts';
 import type { Candidate } from '../policy/key-rules.ts';
-import type { Access } from './access.ts';
-import type { Parts } from './parts.ts';
+import type { AttemptParts } from './key-call.ts';
+import { createSettleReply } from './link-replies.ts';
 import { candidateRef, createProveKey } from './prove-key.ts';
-import type { ProvenKey } from './prove-key.ts';
-import { denialOf } from './witness.ts';
+import type { ProvenKey, StepReply } from './prove-key.ts';
+import { denialOf, refOf } from './witness.ts';
 
 /** A primary and its standbys that were asked about. */
 export interface ProvenGroup {
@@ -33,14 +35,21 @@ export interface GroupWanted {
   readonly keyId: KeyId;
   readonly standbyKeyIds: readonly KeyId[];
   readonly use: 'protector' | 'additional';
+  /** The standbys are not called before the primary granted access, and not at all where it denies. */
+  readonly primaryFirst: boolean;
 }
 
-/** K1–K4: proves a whole group, secondary first, and answers every finding at once. */
+/**
+ * K1–K4: proves a whole group and answers every finding at once. Secondary first (K4); but where the primary is linked already and denies
+ * access, no call gets round that (F3): then the primary goes first, as where it is asked for.
+ */
 export type ProveGroup = (wanted: GroupWanted) => Promise<ProvenGroup>;
 
-export function createProveGroup(parts: Parts, access: Access): ProveGroup {
-  const { clock, registry, rules } = parts;
+export function createProveGroup(all: Pick<AttemptParts, 'parts' | 'access' | 'outages'>): ProveGroup {
+  const { parts, access } = all;
+  const { admission, clock, registry, rules } = parts;
   const { prove, proveParity } = createProveKey(parts);
+  const settle = createSettleReply(all);
 
   function candidateOf(server: string, keyId: KeyId, vaults: readonly Vault[]): Candidate {
     const told = parseKeyId(keyId);
@@ -76,16 +85,35 @@ export function createProveGroup(parts: Parts, access: Access): ProveGroup {
     ];
   }
 
-  /** F4: a denial at a key that is linked already counts, however it was met. */
-  async function storeDenials(registered: RegisteredServer, { candidate, denials }: ProvenKey): Promise<void> {
-    if (!registered.links.some((link) => link.keyId === candidate.keyId)) return;
-    const ref = candidateRef(candidate, registered.server.identityClientId);
-    for (const { step, fault, receivedAt } of denials) {
-      const seen = denialOf(fault, receivedAt, clock.uuid());
-      if (seen === undefined) continue;
-      if (step === 'unwrap') await access.denied(ref, { ...seen, witness: false });
-      else await access.otherDenied(ref, seen);
-    }
+  /** At a key that is linked already each answer counts as if traffic or the watch had met it (F1–F4), also where the proof fails. */
+  async function settleAt(registered: RegisteredServer, candidate: Candidate, replies: readonly StepReply[]): Promise<void> {
+    const link = registered.links.find((one) => one.keyId === candidate.keyId);
+    if (link === undefined) return settleUnlinked(registered, candidate, replies);
+    const target = { registered, link, ref: refOf(registered, link) };
+    // All at once: where the store is away for one denial, the others are kept too.
+    await Promise.all(replies.map(({ step, reply }) => settle(target, step, reply)));
+  }
+
+  /**
+   * At a key that is not linked, what is said of the whole vault counts for all that are linked there (F4, F7). What is said of the key, or of
+   * the identity at it, does not: who names a wrong key must not take failover from everybody else.
+   */
+  async function settleUnlinked({ server }: RegisteredServer, candidate: Candidate, replies: readonly StepReply[]): Promise<void> {
+    const { keyId, vault } = candidate;
+    const faults = replies.flatMap(({ reply }) => (reply.ok ? [] : [reply]));
+    if (vault === undefined || faults.length === 0) return;
+    if (faults.some(({ fault }) => fault.class === 'throttled')) admission.throttled(vault.name);
+    const denied = faults.map(({ fault, receivedAt }) => denialOf(fault, receivedAt, clock.uuid())).find((seen) => seen?.reach === 'vault');
+    if (denied === undefined || !(await access.picture(vault.name)).links.some(({ ref }) => ref.keyId !== keyId)) return;
+    await access.otherDenied(candidateRef(candidate, server.identityClientId), denied);
+  }
+
+  /** Whether the primary is linked already and denies access, as far as is known. */
+  async function denies({ registered }: GroupWanted, { keyId }: Candidate): Promise<boolean> {
+    const link = registered.links.find((one) => one.keyId === keyId);
+    if (link === undefined) return false;
+    const ref = refOf(registered, link);
+    return deniesAccess(await access.picture(link.vault), ref, access.provenAt(ref));
   }
 
   return async (wanted) => {
@@ -103,14 +131,26 @@ export function createProveGroup(parts: Parts, access: Access): ProveGroup {
       [primary, ...standbys].map((one) => [one.keyId, access.known(candidateRef(one, identity))?.latch?.generation ?? null]),
     );
 
+    const proveOne = async (candidate: Candidate): Promise<ProvenKey> => {
+      const canary = registered.links.find((link) => link.keyId === candidate.keyId)?.canary;
+      const proof = await prove(candidate, context, { identity, use, canary });
+      await settleAt(registered, candidate, proof.replies);
+      return proof;
+    };
+    const proveStandbys = (): Promise<readonly ProvenKey[]> => Promise.all(standbys.slice(0, rules.maxStandbys).map(proveOne));
+    const primaryFirst = wanted.primaryFirst || (await denies(wanted, primary));
     // Secondary first (K4): a protector whose standby is not proven is not even tried with the vault's write operation.
-    const standbyProofs = await Promise.all(
-      standbys.slice(0, rules.maxStandbys).map((standby) => prove(standby, context, { identity, use })),
+    const before = primaryFirst ? [] : await proveStandbys();
+    const primaryProof = await proveOne(primary);
+    const untouched = primaryFirst && !grants(primaryProof);
+    const standbyProofs = primaryFirst && !untouched ? await proveStandbys() : before;
+    const parity = await Promise.all(
+      standbyProofs.map(async (standby) => {
+        const proof = await proveParity(standby, primaryProof, identity);
+        await settleAt(registered, standby.candidate, proof.replies);
+        return proof;
+      }),
     );
-    const primaryProof = await prove(primary, context, { identity, use });
-    const parity = await Promise.all(standbyProofs.map((standby) => proveParity(standby, primaryProof, identity)));
-
-    for (const proof of [primaryProof, ...standbyProofs]) await storeDenials(registered, proof);
 
     const pairs = standbyProofs.flatMap((standby) =>
       standbyFindings({
@@ -121,14 +161,14 @@ export function createProveGroup(parts: Parts, access: Access): ProveGroup {
     const findings = once([
       ...shape,
       ...[primary, ...standbys].flatMap(candidateFindings),
-      ...(use === 'protector' ? placeFindings(primary, context) : []),
+      ...(use === 'protector' ? [...placeFindings(primary, context), ...standbyMissing(primary, standbys.length)] : []),
       ...pairs,
       ...standbyProofs.flatMap((proof) => proof.findings),
       ...primaryProof.findings,
       ...parity.flatMap((one) => one.findings),
     ]);
     const waits = [primaryProof, ...standbyProofs, ...parity].flatMap(({ retryAfterMs }) => retryAfterMs ?? []);
-    const links = acceptable(findings) ? linksFrom(primaryProof, standbyProofs, clock.now()) : undefined;
+    const links = acceptable(findings) && !untouched ? linksFrom(primaryProof, standbyProofs, clock.now()) : undefined;
     return {
       findings,
       links,
@@ -155,6 +195,11 @@ export function rejected(server: string, { findings, retryAfterMs }: ProvenGroup
       findings,
     });
   return refuse('ProtectorRejected', `the key of server ${server} cannot be used: ${errors.join(', ')}`, { findings });
+}
+
+/** Whether the key unwraps, and no other operation was denied (F4). */
+function grants({ provenAt, replies }: ProvenKey): boolean {
+  return provenAt !== undefined && replies.every(({ reply }) => reply.ok || reply.fault.outsideValidity || !isDenial(reply.fault.class));
 }
 
 /** The same thing seen in two ways is told once a link. */

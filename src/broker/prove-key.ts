@@ -1,7 +1,6 @@
 import { constants, createHash, createPublicKey, publicEncrypt } from 'node:crypto';
 import type { LinkRef } from '../domain/access.ts';
 import { isDenial } from '../domain/fault.ts';
-import type { Fault } from '../domain/fault.ts';
 import type { Finding } from '../domain/finding.ts';
 import type { KeyFacts } from '../domain/key.ts';
 import type { Canary } from '../domain/server.ts';
@@ -23,27 +22,34 @@ export interface ProvenKey {
   /** When the unwrap that proves access was sent; undefined if none succeeded. */
   readonly provenAt: Instant | undefined;
   readonly findings: readonly Finding[];
-  /** Denials that were met on the way: at a key that is linked already they count like any other (F4). */
-  readonly denials: readonly MetDenial[];
+  /** What the vault answered, step by step: at a key that is linked already each answer counts like any other (F1–F4). */
+  readonly replies: readonly StepReply[];
   /** Where the budget of the vault kept a step from being tried: when it is worth trying again. Null: nothing was kept back. */
   readonly retryAfterMs: Millis | null;
 }
 
-export interface MetDenial {
+export interface StepReply {
   readonly step: ProofStep;
-  readonly fault: Fault;
-  readonly receivedAt: Instant;
+  readonly reply: Reply<unknown>;
+}
+
+/** In whose name and for what use a key is proven. */
+export interface ProofWish {
+  readonly identity: string | null;
+  readonly use: 'protector' | 'additional';
+  /** The canary of the link, where the key is linked already: it tells whether unwrap works where no new one can be laid (F4). */
+  readonly canary: Canary | undefined;
 }
 
 export interface ProveKey {
   /** K4 at one key: GET, canary wrap, canary unwrap; every step that can be tried is tried, so that all findings come at once. */
-  prove(
-    candidate: Candidate,
-    context: KeyContext,
-    as: { readonly identity: string | null; readonly use: 'protector' | 'additional' },
-  ): Promise<ProvenKey>;
+  prove(candidate: Candidate, context: KeyContext, wish: ProofWish): Promise<ProvenKey>;
   /** Unwraps at `standby` what was wrapped at its primary: proves the same material, not only the same public part. */
-  proveParity(standby: ProvenKey, primary: ProvenKey, identity: string | null): Promise<Pick<ProvenKey, 'findings' | 'retryAfterMs'>>;
+  proveParity(
+    standby: ProvenKey,
+    primary: ProvenKey,
+    identity: string | null,
+  ): Promise<Pick<ProvenKey, 'findings' | 'replies' | 'retryAfterMs'>>;
 }
 
 /** The budget counts a key of which nothing is known yet like a costly one. */
@@ -52,21 +58,15 @@ const notYetKnown = { keyType: 'RSA-HSM', keySize: 4096 };
 /** What one step gave. */
 interface Step {
   readonly findings: readonly Finding[];
-  readonly denial?: MetDenial;
+  /** Absent where the vault was not called. */
+  readonly met?: StepReply;
   readonly retryAfterMs?: Millis;
 }
 
+const untried: Step & { readonly canary?: Canary } = { findings: [] };
+
 /** What the vault answered, or why it was not called. */
 type Asked<T> = { readonly reply: Reply<T> } | { readonly notCalled: Step };
-
-function failed(
-  candidate: Candidate,
-  step: ProofStep,
-  { fault, receivedAt }: { readonly fault: Fault; readonly receivedAt: Instant },
-): Step {
-  const findings = [findingFrom(candidate, fault, step)];
-  return isDenial(fault.class) && !fault.outsideValidity ? { findings, denial: { step, fault, receivedAt } } : { findings };
-}
 
 export function createProveKey(parts: Pick<Parts, 'admission' | 'circuits' | 'clock' | 'rules' | 'vaults'>): ProveKey {
   const { admission, circuits, rules, vaults } = parts;
@@ -83,26 +83,30 @@ export function createProveKey(parts: Pick<Parts, 'admission' | 'circuits' | 'cl
       within: rules.attemptMs,
     });
     if (retryAfterMs !== undefined) return { notCalled: { findings: [notCalled(candidate)], retryAfterMs } };
-    const reply = await circuits.through(target.vault.name, target.keyId, call);
+    // An open circuit that nobody else has a key to probe with is probed by who proves one.
+    const way = circuits.state(target.vault.name).state === 'closed' ? circuits.through : circuits.canary;
+    const reply = await way(target.vault.name, target.keyId, call);
     return reply === undefined ? { notCalled: { findings: [notCalled(candidate)] } } : { reply };
   }
 
   async function lay(
     candidate: Candidate,
-    target: KeyTarget,
-    facts: KeyFacts | undefined,
-    use: 'protector' | 'additional',
+    target: KeyTarget & { readonly facts: KeyFacts | undefined },
+    wish: ProofWish,
   ): Promise<Step & { readonly canary?: Canary }> {
+    const { facts } = target;
     const asked = await ask(candidate, target, facts ?? notYetKnown, () => layCanary(parts, target, rules.attemptMs));
     if ('notCalled' in asked) return asked.notCalled;
     const { reply } = asked;
-    if (reply.ok) return { canary: reply.value, findings: [] };
-    const told = failed(candidate, 'wrap', reply);
-    if (facts?.publicKey === undefined || !isDenial(reply.fault.class)) return told;
+    const met = { step: 'wrap', reply } as const;
+    if (reply.ok) return { met, canary: reply.value, findings: [] };
+    const told = { met, findings: [findingFrom(candidate, reply.fault, 'wrap')] };
+    if (!isDenial(reply.fault.class)) return told;
     // Unwrap is tried all the same: it is a right of its own, and for an additional key the only one that counts.
-    const canary = layHere(facts.publicKey, parts.clock.randomBytes(32));
+    const canary = facts?.publicKey === undefined ? wish.canary : layHere(facts.publicKey, parts.clock.randomBytes(32));
+    if (canary === undefined) return told;
     const mayNotWrap = reply.fault.outsideValidity || reply.fault.code === 'KeyOperationForbidden';
-    return use === 'additional' && mayNotWrap ? { canary, findings: [] } : { ...told, canary };
+    return wish.use === 'additional' && mayNotWrap ? { met, canary, findings: [] } : { ...told, canary };
   }
 
   async function unwrapHere(
@@ -114,9 +118,11 @@ export function createProveKey(parts: Pick<Parts, 'admission' | 'circuits' | 'cl
     const asked = await ask(candidate, target, target.facts ?? notYetKnown, () => proveCanary(vaults, target, canary, rules.attemptMs));
     if ('notCalled' in asked) return asked.notCalled;
     const { reply } = asked;
-    if (!reply.ok) return failed(candidate, 'unwrap', reply);
-    if (reply.value) return { provenAt: reply.sentAt, findings: [] };
+    const met = { step: 'unwrap', reply } as const;
+    if (!reply.ok) return { met, findings: [findingFrom(candidate, reply.fault, 'unwrap')] };
+    if (reply.value) return { met, provenAt: reply.sentAt, findings: [] };
     return {
+      met,
       findings: [
         findingOf(
           candidate,
@@ -129,7 +135,7 @@ export function createProveKey(parts: Pick<Parts, 'admission' | 'circuits' | 'cl
   }
 
   return {
-    async prove(candidate, context, { identity, use }) {
+    async prove(candidate, context, wish) {
       const { keyId, vault } = candidate;
       const nothing = {
         candidate,
@@ -137,19 +143,19 @@ export function createProveKey(parts: Pick<Parts, 'admission' | 'circuits' | 'cl
         canary: undefined,
         provenAt: undefined,
         findings: [],
-        denials: [],
+        replies: [],
         retryAfterMs: null,
       };
       if (vault === undefined) return nothing;
-      const target = { vault, keyId, identity };
+      const target = { vault, keyId, identity: wish.identity };
       const asked = await ask(candidate, target, notYetKnown, () => vaults.get(target, rules.attemptMs));
       if ('notCalled' in asked) return { ...nothing, ...asked.notCalled };
       const got = asked.reply;
       const facts = got.ok ? got.value : undefined;
-      const seen: Step = got.ok ? { findings: factFindings(candidate, got.value, context, use) } : failed(candidate, 'get', got);
+      const findings = got.ok ? factFindings(candidate, got.value, context, wish.use) : [findingFrom(candidate, got.fault, 'get')];
+      const seen: Step = { met: { step: 'get', reply: got }, findings };
       // A vault that does not answer would say the same three times over.
-      if (!got.ok && seen.denial === undefined) return { ...nothing, findings: seen.findings };
-      const laid = await lay(candidate, target, facts, use);
+      const laid = got.ok || isDenial(got.fault.class) ? await lay(candidate, { ...target, facts }, wish) : untried;
       const unwrapped = await unwrapHere(candidate, { ...target, facts }, laid.canary);
       const steps: readonly Step[] = [seen, laid, unwrapped];
       return {
@@ -158,22 +164,23 @@ export function createProveKey(parts: Pick<Parts, 'admission' | 'circuits' | 'cl
         canary: laid.canary,
         provenAt: unwrapped.provenAt,
         findings: distinct(steps.flatMap((step) => step.findings)),
-        denials: steps.flatMap((step) => step.denial ?? []),
+        replies: steps.flatMap((step) => step.met ?? []),
         retryAfterMs: laid.retryAfterMs ?? unwrapped.retryAfterMs ?? null,
       };
     },
 
     async proveParity(standby, primary, identity) {
       const { vault, keyId } = standby.candidate;
-      if (vault === undefined || primary.canary === undefined || !acceptable(standby.findings)) return { findings: [], retryAfterMs: null };
+      if (vault === undefined || primary.canary === undefined || !acceptable(standby.findings))
+        return { findings: [], replies: [], retryAfterMs: null };
       const target = { vault, keyId, identity, facts: standby.facts };
-      const { findings, retryAfterMs = null } = await unwrapHere(standby.candidate, target, primary.canary);
+      const { findings, met, retryAfterMs = null } = await unwrapHere(standby.candidate, target, primary.canary);
       const told = findings.map((finding): Finding =>
         finding.code === 'KeyUnreachable'
           ? finding
           : { ...finding, code: 'MaterialMismatch', action: 'Restore a backup of the primary key into the vault of the standby.' },
       );
-      return { findings: told, retryAfterMs };
+      return { findings: told, replies: met === undefined ? [] : [met], retryAfterMs };
     },
   };
 }

@@ -31,6 +31,7 @@ export function createRevalidate(
         keyId: group.primary.keyId,
         standbyKeyIds: group.standbys.map((link) => link.keyId),
         use: 'protector',
+        primaryFirst: true,
       });
       const stillWrong = proven.findings.filter((finding) => finding.severity === 'error' && finding.keyId === group.primary.keyId);
       if (stillWrong.length > 0) return rejected(name, proven);

@@ -1,9 +1,12 @@
 import type { LinkRef } from '../domain/access.ts';
 import type { Fault } from '../domain/fault.ts';
+import type { Finding } from '../domain/finding.ts';
 import { refuse } from '../domain/refusal.ts';
 import type { Attempt, Refusal } from '../domain/refusal.ts';
 import { millis } from '../domain/time.ts';
 import type { Instant } from '../domain/time.ts';
+import { findingFrom } from '../policy/fault-findings.ts';
+import type { ProofStep } from '../policy/fault-findings.ts';
 import { consequenceOf } from '../policy/verdict.ts';
 import { StoreAway } from '../ports/store.ts';
 import type { AttemptParts, Tried } from './key-call.ts';
@@ -31,30 +34,40 @@ export interface Settle {
 const throttledRetryMs = millis(1000);
 
 export function createSettle({ parts, access, outages, witness }: AttemptParts): Settle {
-  const { admission, clock } = parts;
+  const { admission, clock, registry } = parts;
 
   /** F4: a denial of wrap forbids failover at once; the canary at the same link tells whether it is a latch. */
   async function wrapDenied(target: WitnessTarget, { fault, receivedAt }: Failed): Promise<Refusal> {
     const seen = denialOf(fault, receivedAt, clock.uuid());
-    if (seen !== undefined) await access.otherDenied(target.ref, seen);
+    // Both at once and before the look: with the store away, each is kept.
+    await Promise.all([
+      seen === undefined ? undefined : access.otherDenied(target.ref, seen),
+      access.refused(target.ref, 'wrapKey', { since: receivedAt, finding: 'WrapDenied' }),
+    ]);
     const sight = await witness.look(target, 'probe');
-    if (sight === 'denied') return denied(fault, target.ref);
+    if (sight === 'denied') return denied(target, fault);
     if (sight === 'outage') await outages.met(target.ref.vault, target, clock.now());
-    await access.refused(target.ref, 'wrapKey', { since: receivedAt, finding: 'WrapDenied' });
     const told = sight === 'proven' ? 'wrap is denied while unwrap works' : 'wrap is denied';
-    return refuse('KeyAccessDenied', `vault ${target.ref.vault}: ${told} (${fault.code ?? fault.class})`, { retryable: false }).refusal;
+    const detail = `vault ${target.ref.vault}: ${told} (${fault.code ?? fault.class})`;
+    return refuse('KeyAccessDenied', detail, { retryable: false, findings: [finding(target.ref, fault, 'wrap')] }).refusal;
   }
 
-  function denied(fault: Fault, ref: LinkRef): Refusal {
+  /** What is wrong and what to do, in the words of an audit of the same key. */
+  function finding(ref: LinkRef, fault: Fault, step: ProofStep): Finding {
+    return findingFrom({ server: ref.server, keyId: ref.keyId, vault: registry.peekVault(ref.vault) }, fault, step);
+  }
+
+  function denied({ ref }: WitnessTarget, fault: Fault): Refusal {
     const suspected = access.known(ref)?.latch?.status !== 'confirmed';
+    const again = suspected ? { retryable: true, retryAfterMs: throttledRetryMs } : { retryable: false };
     const detail = `vault ${ref.vault} denies access to the key: ${fault.detail}`;
-    return refuse('KeyAccessDenied', detail, { retryable: suspected, ...(suspected && { retryAfterMs: throttledRetryMs }) }).refusal;
+    return refuse('KeyAccessDenied', detail, { ...again, findings: [finding(ref, fault, 'unwrap')] }).refusal;
   }
 
   async function unwrapDenied(target: WitnessTarget, { fault, receivedAt }: Failed): Promise<Refusal> {
     const seen = denialOf(fault, receivedAt, clock.uuid());
     if (seen !== undefined) await access.denied(target.ref, { ...seen, witness: false });
-    return denied(fault, target.ref);
+    return denied(target, fault);
   }
 
   /** What the caller hears of a fault that is neither outage nor denial. */
@@ -72,7 +85,9 @@ export function createSettle({ parts, access, outages, witness }: AttemptParts):
     if (fault.outsideValidity) {
       // C2: no denial of access, but wrap does not fail over until it succeeds here.
       await access.refused(target.ref, 'wrapKey', { since: receivedAt, finding: 'KeyExpired' });
-      return refuse('KeyAccessDenied', `vault ${target.ref.vault} refuses to wrap: ${fault.detail}`, { retryable: false }).refusal;
+      const findings = [finding(target.ref, fault, 'wrap')];
+      return refuse('KeyAccessDenied', `vault ${target.ref.vault} refuses to wrap: ${fault.detail}`, { retryable: false, findings })
+        .refusal;
     }
     if (denialOf(fault, receivedAt, '') === undefined) return plainRefusal(target, operation, failed);
     return operation === 'wrapKey' ? wrapDenied(target, failed) : unwrapDenied(target, failed);

@@ -1,17 +1,18 @@
 import { accessKey, sameLink } from '../domain/access.ts';
 import type { AccessPicture, LinkAccess } from '../domain/access.ts';
 import type { Link, RegisteredServer } from '../domain/server.ts';
-import { instant, latest, plus, span } from '../domain/time.ts';
+import { instant, latest, plus, seconds, span } from '../domain/time.ts';
 import type { Instant } from '../domain/time.ts';
 import { inFuture, newestDenialReaching, newestDoubt, newestProof } from '../policy/denial.ts';
 import { standingUnder } from '../policy/server-state.ts';
-import { StoreAway } from '../ports/store.ts';
+import { StoreAway, Unreadable } from '../ports/store.ts';
 import type { Access } from './access.ts';
+import { inTurns } from './in-turns.ts';
 import type { Outages } from './outages.ts';
 import type { Parts } from './parts.ts';
 import { createReport } from './report.ts';
 import { stateEvent } from './server-events.ts';
-import { refOf } from './witness.ts';
+import { primaryLatched, refOf } from './witness.ts';
 import type { Sight, Witness, WitnessTarget } from './witness.ts';
 
 /*
@@ -19,8 +20,16 @@ import type { Sight, Witness, WitnessTarget } from './witness.ts';
  * once: each step looks at what is stored, and each change is a compare-and-set.
  */
 
-/** So many canaries of one vault are under way at once; the rate budget paces them further. */
+/*
+ * What bounds the canaries of one pass at one vault, whatever one denied identity or key makes void: of suspects, confirmed latches and
+ * proofs each at most `witnessLimit` keys, `atOnce` under way, none begun later than `canariesLast`, and all of them out of the probes' share
+ * of the rate budget (B4). What is left over comes first in the next pass.
+ */
+
+/** So many canaries of one vault are under way at once. */
 const atOnce = 8;
+/** By a vault that answers nothing, or too slowly, a pass is held up no longer than this, thrice. */
+const canariesLast = seconds(10);
 
 export interface WatchParts {
   readonly parts: Parts;
@@ -50,12 +59,22 @@ export function createWatch({ parts, access, outages, witness }: WatchParts): ()
   async function targetsOf(picture: AccessPicture): Promise<readonly Watched[]> {
     const found: Watched[] = [];
     for (const stored of picture.links) {
-      const registered = registry.peekServer(stored.ref.server) ?? (await registry.readServer(stored.ref.server));
+      const registered = registry.peekServer(stored.ref.server) ?? (await readable(stored.ref.server));
       const link = registered?.links.find((one) => one.keyId === stored.ref.keyId);
       if (registered === undefined || link === undefined) continue;
       found.push({ registered, link, ref: refOf(registered, link), stored });
     }
     return found;
+  }
+
+  /** A server that cannot be read keeps no other of the vault from being looked after; the registry tells of it. */
+  async function readable(server: string): Promise<RegisteredServer | undefined> {
+    try {
+      return await registry.readServer(server);
+    } catch (error) {
+      if (!(error instanceof Unreadable)) throw error;
+      return undefined;
+    }
   }
 
   /** Primaries and other links of the same material lie in other vaults, of which an instance that has just begun knows nothing yet. */
@@ -73,7 +92,7 @@ export function createWatch({ parts, access, outages, witness }: WatchParts): ()
           (span(latch.firstDenialAt, now) >= rules.denial.witnessAfterMs || inFuture(latch.firstDenialAt, now)),
       )
       .sort((a, b) => (a.stored.latch?.firstDenialAt ?? 0) - (b.stored.latch?.firstDenialAt ?? 0));
-    return together(due).slice(0, rules.witnessLimit);
+    return together(due);
   }
 
   /** Confirmed latches: a canary finds out when access is back (A3), those longest not looked at first. */
@@ -81,12 +100,20 @@ export function createWatch({ parts, access, outages, witness }: WatchParts): ()
     const confirmed = targets
       .filter(({ stored }) => stored.latch?.status === 'confirmed')
       .sort((a, b) => (a.stored.latch?.newestDenialAt ?? 0) - (b.stored.latch?.newestDenialAt ?? 0));
-    return together(confirmed).slice(0, rules.witnessLimit);
+    return together(confirmed);
   }
 
   async function look(groups: readonly (readonly Watched[])[]): Promise<void> {
-    await inTurns(groups, async ([first, ...shared]) => {
+    await canaries(groups, async ([first, ...shared]) => {
       if (first !== undefined) await lookAt(first, shared);
+    });
+  }
+
+  /** In order, as many as the pass has time for. */
+  async function canaries<T>(items: readonly T[], send: (item: T) => Promise<void>): Promise<void> {
+    const end = clock.elapsed() + canariesLast;
+    await inTurns(items.slice(0, rules.witnessLimit), atOnce, async (item) => {
+      if (clock.elapsed() < end) await send(item);
     });
   }
 
@@ -104,7 +131,7 @@ export function createWatch({ parts, access, outages, witness }: WatchParts): ()
    */
   async function renewProofs(targets: readonly Watched[], picture: AccessPicture): Promise<void> {
     const due: { readonly target: Watched; readonly provenAt: Instant | null }[] = [];
-    for (const group of together(targets.filter((target) => target.stored.latch === null && !primaryDenied(target)))) {
+    for (const group of together(targets.filter((target) => target.stored.latch === null && !primaryLatched(access, target)))) {
       // A key that is the primary of one server and a standby of another is renewed as a primary.
       const target = group.find(({ link }) => link.standbyOf === null) ?? group[0];
       if (target === undefined) continue;
@@ -120,7 +147,7 @@ export function createWatch({ parts, access, outages, witness }: WatchParts): ()
     }
     // Those longest without a proof first: where the budget has room for some only, each has its turn.
     due.sort((a, b) => (a.provenAt ?? 0) - (b.provenAt ?? 0));
-    await inTurns(due, async ({ target }) => {
+    await canaries(due, async ({ target }) => {
       if ((await lookAt(target, [])) === 'proven') await access.storeProof(target.ref);
     });
   }
@@ -131,16 +158,10 @@ export function createWatch({ parts, access, outages, witness }: WatchParts): ()
     return proof !== null && proof > since && (voided === null || span(voided, proof) > rules.gate.clockSkewMs);
   }
 
-  function primaryDenied({ registered, link }: Watched): boolean {
-    const primary = registered.links.find((one) => one.keyId === link.standbyOf);
-    const latch = primary && access.known(refOf(registered, primary))?.latch;
-    return latch !== undefined && latch !== null;
-  }
-
   /** A1–A3: the states that follow from the latches on protectors and from time. */
   async function moveServers(targets: readonly Watched[]): Promise<void> {
     const protectors = targets.filter(({ link }) => link.role === 'protector');
-    await inTurns(protectors, async (target) => {
+    await inTurns(protectors, atOnce, async (target) => {
       if (!moves(target.registered, target.link)) return;
       await registry.changeServer(target.ref.server, (known) => {
         const protector = known?.links.find((link) => link.role === 'protector');
@@ -174,7 +195,7 @@ export function createWatch({ parts, access, outages, witness }: WatchParts): ()
   /** An outage, or an open circuit, that nobody is looking at any more, since who met it is gone or had no link to look at, ends by a canary. */
   async function endOldOutage(vault: string, targets: readonly Watched[]): Promise<void> {
     const { outageSince } = access.health(vault);
-    const [first] = targets.filter(({ stored }) => stored.latch === null);
+    const [first] = targets.filter((target) => target.stored.latch === null && !primaryLatched(access, target));
     const old = outageSince !== null && span(outageSince, clock.now()) >= rules.probeMs;
     if (first !== undefined && (old || circuits.state(vault).state === 'open')) await lookAt(first, []);
   }
@@ -192,7 +213,6 @@ export function createWatch({ parts, access, outages, witness }: WatchParts): ()
       }),
     );
     await report();
-    await parts.events.sweep();
   };
 }
 
@@ -216,13 +236,4 @@ function together(targets: readonly Watched[]): Watched[][] {
     else if (!group.some((one) => sameLink(one.ref, target.ref))) group.push(target);
   }
   return [...groups.values()];
-}
-
-/** Does the work on each item, at most `atOnce` at a time. */
-async function inTurns<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  const waiting = items.values();
-  const worker = async (): Promise<void> => {
-    for (const item of waiting) await work(item);
-  };
-  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
 }

@@ -39,6 +39,22 @@ export function refOf(registered: RegisteredServer, link: Link): LinkRef {
   return { server: registered.server.name, keyId: link.keyId, vault: link.vault, identity: registered.server.identityClientId };
 }
 
+/** F3: whether the link is a standby whose primary is known to be latched: nothing may call there then, no canary either. */
+export function primaryLatched(access: Pick<Access, 'known'>, { registered, link }: WitnessTarget): boolean {
+  const primary = registered.links.find((one) => one.keyId === link.standbyOf);
+  const latch = primary && access.known(refOf(registered, primary))?.latch;
+  return latch !== undefined && latch !== null;
+}
+
+/** The same by a picture of the primary's vault that is at most a second old, since who calls may have read none. Rejects with `StoreAway`. */
+export async function primaryLatchedNow(access: Pick<Access, 'known' | 'picture'>, target: WitnessTarget): Promise<boolean> {
+  const { registered, link } = target;
+  const primary = registered.links.find((one) => one.keyId === link.standbyOf);
+  if (primary === undefined) return false;
+  await access.picture(primary.vault);
+  return primaryLatched(access, target);
+}
+
 /** What a denying fault says, ready to be stored. */
 export function denialOf(fault: Fault, receivedAt: Instant, id: string): DenialSeen | undefined {
   if (!isDenial(fault.class)) return undefined;
@@ -75,17 +91,23 @@ export function createWitness(parts: Parts, access: Access): Witness {
   return {
     async look(target, why, shared = []) {
       const links = [target, ...shared];
+      // F3: of links with the same key some may be held back as standbys of a latched primary; any other may be asked for all.
+      const heldBack = await Promise.all(links.map((link) => primaryLatchedNow(access, link)));
+      const asked = links.find((_link, i) => heldBack[i] === false);
+      if (asked === undefined) return 'undecided';
       const known = links.map(({ ref }) => access.known(ref)?.latch?.generation ?? null);
-      const reply = await askVault(target, why);
+      const reply = await askVault(asked, why);
       if (reply === undefined) return 'undecided';
       if (reply.ok) {
         if (!reply.value) return 'undecided';
         for (const [i, { ref }] of links.entries()) await access.proven(ref, { sentAt: reply.sentAt, known: known[i] ?? null });
         return 'proven';
       }
+      // F7: the vault slows down for everybody, whatever call it told so.
+      if (reply.fault.class === 'throttled') admission.throttled(target.ref.vault);
       const seen = await denialSeen(reply.fault, reply.receivedAt, target.link.vault);
       if (seen === undefined) {
-        if (reply.fault.mayHideDenial) await access.doubted(target.ref, reply.receivedAt);
+        if (reply.fault.mayHideDenial) await access.doubted(asked.ref, reply.receivedAt);
         return consequenceOf(reply.fault, 'unwrap').outage ? 'outage' : 'undecided';
       }
       for (const { ref } of links) await access.denied(ref, { ...seen, id: clock.uuid(), witness: true });

@@ -5,13 +5,14 @@ import { nothingSeen } from '../domain/audit.ts';
 import type { Fault } from '../domain/fault.ts';
 import type { Finding, Severity } from '../domain/finding.ts';
 import type { KeyFacts } from '../domain/key.ts';
+import { groupOf } from '../domain/server.ts';
 import type { Link, RegisteredServer } from '../domain/server.ts';
 import { instant, latest, span, toRfc3339 } from '../domain/time.ts';
 import type { Instant, Millis } from '../domain/time.ts';
 import { newestDenialReaching, newestProof } from './denial.ts';
 import { findingFrom, notCalled } from './fault-findings.ts';
 import type { ProofStep } from './fault-findings.ts';
-import { candidateFindings, factFindings, findingOf, placeFindings, standbyFindings } from './key-rules.ts';
+import { candidateFindings, factFindings, findingOf, placeFindings, standbyFindings, standbyMissing } from './key-rules.ts';
 import type { Candidate, KeyContext } from './key-rules.ts';
 
 /*
@@ -69,7 +70,9 @@ export function serverFindings(registered: RegisteredServer, seen: readonly Link
   return onceALink([
     ...seen.flatMap((one) => linkFindings(one, links, context)),
     ...pairFindings(seen),
-    ...standbyMissing(registered, seen),
+    ...seen
+      .filter(({ link }) => link.role === 'protector')
+      .flatMap(({ candidate, link }) => standbyMissing(candidate, groupOf(registered, link).standbys.length)),
   ]);
 }
 
@@ -174,14 +177,6 @@ function pairFindings(seen: readonly LinkSeen[]): readonly Finding[] {
     const primary = seen.find(({ link }) => link.keyId === standby.link.standbyOf);
     return primary === undefined ? [] : standbyFindings({ primary: withThumbprint(primary), standby: withThumbprint(standby) });
   });
-}
-
-function standbyMissing({ links }: RegisteredServer, seen: readonly LinkSeen[]): readonly Finding[] {
-  const protector = seen.find(({ link }) => link.role === 'protector');
-  if (protector === undefined || links.some((link) => link.standbyOf === protector.link.keyId)) return [];
-  const detail = 'the protector has no standby: an outage of its vault takes the databases with it';
-  const action = 'Restore a backup of the key into a vault in another region of the same geography, and name it as standby.';
-  return [{ ...findingOf(protector.candidate, 'NoStandby', detail, action), severity: 'warning' }];
 }
 
 /** The same thing seen in two ways is told once a link; the first telling stands. */

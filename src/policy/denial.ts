@@ -56,13 +56,14 @@ export function unwrapDenied(stored: LinkAccess | undefined, ref: LinkRef, seen:
 }
 
 function nextLatch({ latch, revision }: LinkAccess, seen: UnwrapDenial, rules: DenialRules): Latch {
-  const newer = latch === null || span(latch.newestDenialAt, seen.receivedAt) > 0;
+  const older = latch !== null && span(latch.newestDenialAt, seen.receivedAt) <= 0;
   const newest = {
-    class: seen.class,
-    code: seen.code,
+    // A denial that is stored late is counted, but says nothing newer.
+    ...(older
+      ? { class: latch.class, code: latch.code, newestDenialAt: latch.newestDenialAt }
+      : { class: seen.class, code: seen.code, newestDenialAt: seen.receivedAt }),
     // With the revision, since a write that is repeated later must not bring back a generation that somebody knew before.
     generation: `${seen.id}~${revision}`,
-    newestDenialAt: newer ? seen.receivedAt : latch.newestDenialAt,
   };
   if (latch === null || isForgotten(latch, seen, rules))
     return { ...newest, status: 'suspected', firstDenialAt: seen.receivedAt, witnesses: 1 };
@@ -114,12 +115,13 @@ export function operationAllowed(stored: LinkAccess | undefined, operation: 'wra
 }
 
 /**
- * The link is no longer linked. What was denied there goes on reaching the links of others (F4), so the row stays with its denials and
- * nothing else; null where there is none to keep.
+ * The link is no longer linked. What was denied there, or may have been, goes on reaching the links of others (F1, F4), so the row stays
+ * with that and nothing else; null where there is none to keep.
  */
 export function unlinked(stored: LinkAccess | undefined): Change<LinkAccess> {
   if (stored === undefined) return null;
-  return { next: { ...untriedLink(stored.ref), denials: stored.denials, revision: stored.revision + 1 }, events: [] };
+  const { ref, denials, doubtedAt, revision } = stored;
+  return { next: { ...untriedLink(ref), denials, doubtedAt, revision: revision + 1 }, events: [] };
 }
 
 /**

@@ -21,7 +21,7 @@ const actions: Readonly<Partial<Record<FindingCode, string>>> = {
 const denied = { get: 'GetDenied', wrap: 'WrapDenied', unwrap: 'UnwrapDenied' } as const;
 
 /** The finding that tells of a fault best. */
-export function findingFrom(candidate: Candidate, fault: Fault, step: ProofStep): Finding {
+export function findingFrom(candidate: Pick<Candidate, 'server' | 'keyId' | 'vault'>, fault: Fault, step: ProofStep): Finding {
   const code = codeOf(fault, step);
   return findingOf(candidate, code, `${step}: ${fault.detail}`, actions[code] ?? '');
 }

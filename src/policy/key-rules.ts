@@ -43,18 +43,10 @@ type Told = readonly [code: FindingCode, detail: string, action: string, severit
 function findings(candidate: Pick<Candidate, 'server' | 'keyId' | 'vault'>, told: readonly (Told | false)[]): Finding[] {
   return told
     .filter((one) => one !== false)
-    .map(([code, detail, action, severity = 'error']) => ({
-      code,
-      severity,
-      server: candidate.server,
-      keyId: candidate.keyId,
-      vault: candidate.vault?.name ?? null,
-      detail,
-      action,
-    }));
+    .map(([code, detail, action, severity = 'error']) => ({ ...findingOf(candidate, code, detail, action), severity }));
 }
 
-/** One finding about one link. */
+/** One finding about one link: an error. */
 export function findingOf(
   candidate: Pick<Candidate, 'server' | 'keyId' | 'vault'>,
   code: FindingCode,
@@ -169,7 +161,7 @@ function vaultFindings(candidate: Candidate, facts: KeyFacts, context: KeyContex
       !sameRegion(vaultRegion, region) && [
         'VaultNotRegistered',
         `the vault says that it lies in ${vaultRegion}, it is registered in ${region}`,
-        'Register the vault under its true region.',
+        'Use a vault that is registered under its true region: what is registered of a vault cannot change.',
       ],
   ]);
 }
@@ -190,6 +182,18 @@ export function placeFindings(candidate: Candidate, context: Pick<KeyContext, 's
         'Use a protector in the region of the server, or accept longer calls.',
         'warning',
       ],
+  ]);
+}
+
+/** A protector without a standby is allowed; it is told wherever keys are looked at, in the same words. */
+export function standbyMissing(protector: Candidate, standbys: number): readonly Finding[] {
+  return findings(protector, [
+    standbys === 0 && [
+      'NoStandby',
+      'the protector has no standby: an outage of its vault takes the databases with it',
+      'Restore a backup of the key into a vault in another region of the same geography, and name it as standby.',
+      'warning',
+    ],
   ]);
 }
 

@@ -14,7 +14,7 @@ import type { Instant, Millis } from '../domain/time.ts';
  */
 
 /** What may be done to a server. */
-export type Act = 'operate' | 'setProtector' | 'linkAdditional' | 'registerDatabase' | 'revalidate' | 'delete';
+export type Act = 'operate' | 'setProtector' | 'linkAdditional' | 'dropKey' | 'registerDatabase' | 'revalidate' | 'delete';
 
 const always: readonly Act[] = ['linkAdditional', 'registerDatabase', 'delete'];
 
@@ -24,8 +24,8 @@ const always: readonly Act[] = ['linkAdditional', 'registerDatabase', 'delete'];
  */
 export const allowed: Readonly<Record<ServerState, readonly Act[]>> = {
   pendingValidation: [...always, 'setProtector', 'revalidate'],
-  online: [...always, 'operate', 'setProtector'],
-  atRisk: [...always, 'operate', 'setProtector'],
+  online: [...always, 'operate', 'setProtector', 'dropKey'],
+  atRisk: [...always, 'operate', 'setProtector', 'dropKey'],
   inaccessible: [...always, 'revalidate'],
   needsRevalidation: [...always, 'revalidate'],
 };

@@ -122,7 +122,7 @@ describe('drill', () => {
 
   it('a server without standby passes no drill', async () => {
     await proven('sql-a', { links: [linkTo('west', 'k1')] });
-    expect(await drill('sql-a')).toMatchObject({ ok: false, standbys: [], findings: [{ code: 'NoStandby' }] });
+    expect(await drill('sql-a')).toMatchObject({ ok: false, standbys: [], findings: [{ code: 'NoStandby', severity: 'warning' }] });
   });
 
   it('an unknown server is not found, one without protector has nothing to drill, an inaccessible one is refused (A6)', async () => {

@@ -102,6 +102,22 @@ describe('F3: a picture is at most a second old', () => {
     state.away = false;
     expect((await pictures.read('kv-west')).links).toEqual([proven]);
   });
+
+  test("a vault's health that was changed while a read was under way is not lost by its answer", async () => {
+    const { pictures, clock, state, reads } = pictured(proven);
+    const down = { ...soundVault, outageSince: noon };
+    state.held = true;
+    const asked = pictures.read('kv-west');
+    await clock.advance(1);
+    pictures.learnHealth('kv-west', down);
+    reads[0]!.answer();
+    expect((await asked).health).toEqual(down);
+    expect(pictures.health('kv-west')).toEqual(down);
+    await clock.advance(1000);
+    expect(pictures.youngHealth('kv-west')).toEqual(down);
+    await clock.advance(1);
+    expect(pictures.youngHealth('kv-west')).toBeUndefined();
+  });
 });
 
 describe('F4: what this instance stored itself it knows at once', () => {
@@ -227,16 +243,34 @@ describe('what is known of a link, however old', () => {
     expect(pictures.known(ref)).toEqual(doubted);
   });
 
-  test("a vault's health: as read, then as changed by this instance", async () => {
-    const { pictures } = pictured(proven);
+  test("a vault's health: as changed by this instance or as read, whichever was last", async () => {
+    const { pictures, clock } = pictured(proven);
     const down = { ...soundVault, outageSince: noon };
-    pictures.learnHealth('kv-west', down);
     expect(pictures.health('kv-west')).toBeUndefined();
+    pictures.learnHealth('kv-west', down);
+    expect(pictures.health('kv-west')).toEqual(down);
+    await clock.advance(1);
     await pictures.read('kv-west');
     expect(pictures.health('kv-west')).toEqual(soundVault);
     pictures.learnHealth('kv-west', down);
     expect(pictures.health('kv-west')).toEqual(down);
     expect((await pictures.read('kv-west')).health).toEqual(down);
     expect((await pictures.read('kv-west')).links).toEqual([proven]);
+  });
+
+  test("a vault's health that was changed while a read was under way is not lost by its answer", async () => {
+    const { pictures, clock, state, reads } = pictured(proven);
+    const down = { ...soundVault, outageSince: noon };
+    state.held = true;
+    const asked = pictures.read('kv-west');
+    await clock.advance(1);
+    pictures.learnHealth('kv-west', down);
+    reads[0]!.answer();
+    expect((await asked).health).toEqual(down);
+    expect(pictures.health('kv-west')).toEqual(down);
+    await clock.advance(1000);
+    expect(pictures.youngHealth('kv-west')).toEqual(down);
+    await clock.advance(1);
+    expect(pictures.youngHealth('kv-west')).toBeUndefined();
   });
 });

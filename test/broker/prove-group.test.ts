@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { Access } from '../../src/broker/access.ts';
+import type { Outages } from '../../src/broker/outages.ts';
 import type { Parts } from '../../src/broker/parts.ts';
 import { createProveGroup } from '../../src/broker/prove-group.ts';
+import type { Finding } from '../../src/domain/finding.ts';
 import type { KeyId } from '../../src/domain/key.ts';
 import type { Link } from '../../src/domain/server.ts';
 import { millis } from '../../src/domain/time.ts';
@@ -12,21 +14,40 @@ import { virtualClock } from '../support/virtual-clock.ts';
 const [west, north, south] = ['kv-west', 'kv-north', 'kv-south'].map((vault) => keyId(vault)) as [KeyId, KeyId, KeyId];
 
 /** The findings on the shape of the group (K1); its vaults are all down, so that the others say nothing. */
-async function chained(links: readonly Link[], primary: KeyId, standbyKeyIds: readonly KeyId[]): Promise<readonly (KeyId | null)[]> {
+async function shapeFindings(links: readonly Link[], primary: KeyId, standbyKeyIds: readonly KeyId[]): Promise<readonly Finding[]> {
   const clock = virtualClock();
   const parts = {
     clock,
     registry: { readVaults: () => Promise.resolve(['kv-west', 'kv-north', 'kv-south'].map((name) => aVault(name))) },
     admission: { admit: () => undefined },
-    circuits: { through: (_vault: string, _key: string, call: () => unknown) => call() },
+    circuits: { state: () => ({ state: 'closed' }), through: (_vault: string, _key: string, call: () => unknown) => call() },
     vaults: { get: () => Promise.resolve({ ok: false, fault: aFault(), sentAt: clock.now(), receivedAt: clock.now(), ms: millis(1) }) },
     rules: { attemptMs: millis(2000), maxStandbys: 4, tenant: 'tenant-1', association: { points: { GeneralPurpose: 2 } } },
   } as unknown as Parts;
-  const access = { known: () => undefined, picture: () => Promise.resolve() } as unknown as Access;
-  const prove = createProveGroup(parts, access);
-  const { findings } = await prove({ registered: { ...aRegisteredWith(), links }, keyId: primary, standbyKeyIds, use: 'protector' });
+  const access = { known: () => undefined, picture: () => Promise.resolve({ links: [] }), provenAt: () => null } as unknown as Access;
+  const outages = { met: () => Promise.resolve() } as unknown as Outages;
+  const prove = createProveGroup({ parts, access, outages });
+  const { findings } = await prove({
+    registered: { ...aRegisteredWith(), links },
+    keyId: primary,
+    standbyKeyIds,
+    use: 'protector',
+    primaryFirst: false,
+  });
+  return findings.filter(({ code }) => code !== 'KeyUnreachable');
+}
+
+async function chained(links: readonly Link[], primary: KeyId, standbyKeyIds: readonly KeyId[]): Promise<readonly (KeyId | null)[]> {
+  const findings = await shapeFindings(links, primary, standbyKeyIds);
   return findings.filter(({ code }) => code === 'ChainedStandby').map((finding) => finding.keyId);
 }
+
+test('K1: that a protector is named without a standby is told, as a warning', async () => {
+  const told = async (standbys: readonly KeyId[]) =>
+    (await shapeFindings([], west, standbys)).filter(({ code }) => code === 'NoStandby').map(({ severity, keyId: of }) => [severity, of]);
+  expect(await told([])).toEqual([['warning', west]]);
+  expect(await told([north])).toEqual([]);
+});
 
 describe('K1: a standby has no standby', () => {
   const protector = aLink();

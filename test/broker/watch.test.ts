@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { LinkAccess } from '../../src/domain/access.ts';
 import type { Link, RegisteredServer, Server } from '../../src/domain/server.ts';
 import { millis } from '../../src/domain/time.ts';
-import { StoreAway } from '../../src/ports/store.ts';
+import { StoreAway, Unreadable } from '../../src/ports/store.ts';
 import { aFault, aLatch, anUntried, aStandbyRef, at, hour, minute, noon, second } from '../support/builders.ts';
 import { aRef, aServer, keyId, thumbprint } from '../support/stored-values.ts';
 import { startWatch, watchedLink } from '../support/watch-rig.ts';
@@ -13,7 +13,7 @@ const protector = watchedLink();
 const standby = watchedLink({ keyId: keyId('kv-north'), vault: 'kv-north', role: 'standby', standbyOf: protector.keyId });
 
 function registered(links: readonly Link[], changes: Partial<Server> & { readonly name?: string } = {}): RegisteredServer {
-  return { server: aServer(changes.name, changes), links, databases: new Map(), revision: 0 };
+  return { server: aServer(changes.name, changes), links, databases: new Map(), incarnation: 'incarnation-1', revision: 0 };
 }
 
 /** sql-demo with its protector alone, of which this is stored. */
@@ -134,6 +134,62 @@ describe('F3: the watch renews proofs', () => {
     }
     expect(new Set(rig.sent.map((target) => target.keyId))).toEqual(new Set(links.map((link) => link.keyId)));
   });
+});
+
+describe('a pass is bounded, whatever has become void', () => {
+  /** So many keys of one vault without a proof; the first has waited longest. */
+  async function unproven(count: number) {
+    const rig = await startWatch();
+    const links = Array.from({ length: count }, (_, i) =>
+      watchedLink({ keyId: keyId('kv-west', i.toString(16).padStart(32, '0')), thumbprint: thumbprint(`t${i}`) }),
+    );
+    await rig.register(...links.map((link, i) => registered([link], { name: `sql-${i}` })));
+    for (const [i, link] of links.entries())
+      await rig.put(anUntried(aRef({ server: `sql-${i}`, keyId: link.keyId }), { provenAt: at(-hour + i) }));
+    return { rig, keyIds: links.map((link) => link.keyId) };
+  }
+
+  test('B4: whatever makes all proofs void at once, a pass sends at most a hundred canaries, the oldest proofs first', async () => {
+    const { rig, keyIds } = await unproven(130);
+    await rig.watch();
+    expect(rig.sent.map((target) => target.keyId)).toEqual(keyIds.slice(0, 100));
+    rig.sent.length = 0;
+    await rig.clock.advance(15 * second);
+    await rig.watch();
+    expect(rig.sent.map((target) => target.keyId)).toEqual(keyIds.slice(100));
+  });
+
+  test('where each takes 3 s, eight at a time are begun for 10 s; the next pass goes on with those that are left', async () => {
+    const { rig, keyIds } = await unproven(60);
+    rig.store.before = (access) => (access === 'write' ? rig.clock.pause(millis(3 * second)) : undefined);
+    const pass = async () => {
+      const watched = rig.watch();
+      await rig.clock.advance(30 * second);
+      await watched;
+      return rig.sent.splice(0).map((target) => target.keyId);
+    };
+    expect(await pass()).toEqual(keyIds.slice(0, 32));
+    expect(await pass()).toEqual(keyIds.slice(32));
+  });
+
+  test('a server that cannot be read keeps no other of its vault from being looked after', async () => {
+    const { rig, keyIds } = await unproven(3);
+    const another = await rig.another();
+    rig.store.before = undefined;
+    another.store.before = (access, key) => {
+      if (access === 'read' && key.endsWith('sql-1')) throw new Unreadable('server `sql-1` cannot be read');
+    };
+    await another.watch();
+    expect(another.sent.map((target) => target.keyId)).toEqual([keyIds[0], keyIds[2]]);
+  });
+});
+
+test('F7: a canary that meets 429 slows the budget of its vault down', async () => {
+  const rig = await alone({ provenAt: at(-hour) });
+  rig.answer = () => aFault({ class: 'throttled', status: 429 });
+  await rig.watch();
+  expect(rig.sent).toHaveLength(1);
+  expect(rig.throttled).toEqual(['kv-west']);
 });
 
 describe('F6: the watch looks at suspects', () => {

@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { play, sequences } from './sequence.ts';
+import { play } from './play.ts';
+import { sequences } from './steps/steps.ts';
 
 /*
- * The proof of F1 to F9 and A1 to A6: whole sequences on the real roads of two instances, see `world/laws.ts` for what is checked. The seed
+ * The proof of F1 to F9 and A1 to A6: whole sequences on the real roads of two instances, see `laws/` for what is checked. The seed
  * is fixed, so that a run says the same twice; `npm run soak` looks further.
  */
 

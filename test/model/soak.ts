@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { parseArgs } from 'node:util';
-import { play, sequences } from './sequence.ts';
+import { play } from './play.ts';
+import { sequences } from './steps/steps.ts';
 
 /*
  * `npm run soak -- --minutes 30 [--seed 7] [--path 12:0:3]`: the model of outage and denial for as long as one likes. Prints how many

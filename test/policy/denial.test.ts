@@ -168,6 +168,11 @@ describe('F6: only the witness, and only 30 s after the first denial, confirms',
     expect(change?.next.latch).toMatchObject({ status: 'suspected', firstDenialAt: noon, newestDenialAt: noon, witnesses: 2 });
   });
 
+  test('a denial that is stored late leaves class and code to the newer one', () => {
+    const change = deny(suspected, { id: 'denial-0', class: 'keyGone', code: 'KeyNotFound', reach: 'key', receivedAt: at(-second) });
+    expect(change?.next.latch).toMatchObject({ class: 'revoked', code: 'ForbiddenByPolicy', newestDenialAt: noon });
+  });
+
   test('class and code are those of the newest denial', () => {
     const change = deny(suspected, { id: 'denial-2', class: 'keyGone', code: 'KeyNotFound', reach: 'key', receivedAt: at(second) });
     expect(change?.next.latch).toMatchObject({ class: 'keyGone', code: 'KeyNotFound' });
@@ -342,11 +347,11 @@ describe('of two sights of a row the newer has the higher revision', () => {
 });
 
 describe('F4: a link that is linked no longer', () => {
-  test('keeps its denials, which reach others, and nothing else', () => {
+  test('keeps its denials and doubts (F1), which reach others, and nothing else', () => {
     const denials = { vault: noon, key: at(-minute), identity: at(-hour) };
     const refused = { get: { since: noon, finding: 'GetDenied' } } as const;
     const known = anUntried(ref, { denials, latch: aLatch(), provenAt: noon, doubtedAt: noon, refused, revision: 3 });
-    expect(unlinked(known)).toEqual({ next: anUntried(ref, { denials, revision: 4 }), events: [] });
+    expect(unlinked(known)).toEqual({ next: anUntried(ref, { denials, doubtedAt: noon, revision: 4 }), events: [] });
   });
 
   test('of which nothing is stored leaves nothing', () => {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { nothing } from '../../src/domain/budget.ts';
 import { millis } from '../../src/domain/time.ts';
-import { waitFor } from '../../src/policy/forecast.ts';
+import { announce, promised, waitFor } from '../../src/policy/forecast.ts';
 import type { Outlook } from '../../src/policy/forecast.ts';
 
 const outlook: Outlook = {
@@ -43,4 +43,18 @@ test('B4: the scarcer rule decides', () => {
 
 test('B4: without a budget there is no time to come back', () => {
   expect(waitFor(points(1), { ...outlook, limit: nothing }, 1000)).toBe(Infinity);
+});
+
+test.each([
+  { wait: 9000, within: 9000, comeBack: 8150 },
+  { wait: 9000, within: 2000, comeBack: 8650 },
+  { wait: 0, within: 9000, comeBack: 150 },
+  { wait: Infinity, within: 9000, comeBack: 599_150 },
+])('B4: who would be served in $wait ms and can wait $within ms is told to come a little before that', ({ wait, within, comeBack }) => {
+  expect(announce(millis(wait), within, 10_000)).toBe(comeBack);
+});
+
+test('B4: where other instances announce times too, less is promised than there is', () => {
+  expect(promised({ points: 100, service: 1000 }, 0)).toEqual({ points: 100, service: 1000 });
+  expect(promised({ points: 100, service: 1000 }, 1).points).toBeCloseTo(110);
 });

@@ -9,6 +9,7 @@ import {
   findingOf,
   placeFindings,
   standbyFindings,
+  standbyMissing,
   type Candidate,
   type KeyContext,
 } from '../../src/policy/key-rules.ts';
@@ -153,6 +154,12 @@ describe('K1: regions', () => {
     expect(told(placeFindings(aCandidate(), { serverRegion }))).toEqual(codes);
     expect(told(placeFindings(aCandidate({ vault: undefined }), { serverRegion }))).toEqual([]);
   });
+});
+
+test('K1: a protector without a standby is allowed, and a warning says what that means', () => {
+  expect(told(standbyMissing(aCandidate(), 0))).toEqual(['NoStandby (warning)']);
+  expect(acceptable(standbyMissing(aCandidate(), 0))).toBe(true);
+  expect(standbyMissing(aCandidate(), 1)).toEqual([]);
 });
 
 describe('K1: a standby beside its primary', () => {

@@ -167,6 +167,7 @@ describe('A6: what each state allows', () => {
     operate: ['online', 'atRisk'],
     setProtector: ['pendingValidation', 'online', 'atRisk'],
     linkAdditional: states,
+    dropKey: ['online', 'atRisk'],
     registerDatabase: states,
     revalidate: ['pendingValidation', 'inaccessible', 'needsRevalidation'],
     delete: states,

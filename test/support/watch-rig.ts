@@ -14,6 +14,7 @@ import type { KeyTarget } from '../../src/ports/vault.ts';
 import { denialRules, gateRules, noon, stateRules } from './builders.ts';
 import { createMemoryAccessLog } from './memory-access-log.ts';
 import { createMemoryEventLog } from './memory-event-log.ts';
+import { createMemoryHistory } from './memory-history.ts';
 import { createMemoryInstances } from './memory-instances.ts';
 import { createMemoryRegistry } from './memory-registry.ts';
 import { createMemoryStore } from './memory-store.ts';
@@ -40,6 +41,8 @@ export interface WatchRig {
   answer: (target: KeyTarget) => Fault | undefined;
   /** So many canaries more are let through; the others find no room. */
   room: number;
+  /** The vaults of which admission was told that they throttle. */
+  readonly throttled: string[];
   watch(): Promise<void>;
   /** One more instance on the same store, which has seen nothing yet. */
   another(): Promise<WatchRig>;
@@ -71,11 +74,15 @@ export async function startWatch(clock = virtualClock(noon), store = createMemor
       },
     },
     circuits: { state: () => ({ state: 'closed', since: null }), canary: (_vault: string, _key: string, call: () => unknown) => call() },
-    admission: { admit: () => ((rig.room -= 1) < 0 ? millis(1000) : undefined) },
+    admission: {
+      admit: () => ((rig.room -= 1) < 0 ? millis(1000) : undefined),
+      throttled: (vault: string) => void rig.throttled.push(vault),
+    },
     controlPlane: { vaultStatus: () => Promise.resolve('unknown') },
     latencies: { of: () => ({ p50Ms: null, p99Ms: null }) },
     operations: { instance: 'instance-1', backlog: () => ({ issued: 0, waiting: 0, spilled: 0 }) },
     instances: createMemoryInstances(store),
+    history: createMemoryHistory(store),
     events: createMemoryEventLog(store),
     rules: {
       attemptMs: millis(2000),
@@ -101,6 +108,7 @@ export async function startWatch(clock = virtualClock(noon), store = createMemor
     sent,
     answer: () => undefined,
     room: Infinity,
+    throttled: [],
     watch: createWatch({ parts, access, witness, outages: createOutages(parts, access, witness) }),
     another: () => startWatch(clock, store),
     async register(...servers) {

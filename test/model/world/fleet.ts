@@ -3,11 +3,11 @@ import { linkKey, untriedLink } from '../../../src/domain/access.ts';
 import type { LinkAccess, LinkRef } from '../../../src/domain/access.ts';
 import type { Link, RegisteredServer } from '../../../src/domain/server.ts';
 import type { Instant } from '../../../src/domain/time.ts';
-import { dekFill, dekMark, keyIdOf, thumbprintOf, vaultNamed, wrapped } from './vaults.ts';
+import { dekFill, dekMark, keyIdOf, thumbprintOf, vaultNamed, vaultNames, wrapped } from './vaults.ts';
 import type { KeyName, VaultName } from './vaults.ts';
 
 /** One group of a server: a key, its primary's vault and its standbys' vaults in order. */
-interface GroupPlan {
+export interface GroupPlan {
   readonly key: KeyName;
   readonly role: 'protector' | 'additional';
   readonly vaults: readonly VaultName[];
@@ -20,11 +20,12 @@ interface ServerPlan {
 }
 
 /**
+ * The fleet as it begins; operators change it as they go.
  * Small, but with every kind of neighbour: `alpha` and `beta` share key and identity, `gamma` has the same key by another identity, `delta`
  * the same identity with another key, and a former protector whose standby lies in the protector's vault.
  */
 export const plans: readonly ServerPlan[] = [
-  { name: 'alpha', identity: null, groups: [{ key: 'k1', role: 'protector', vaults: ['west', 'north', 'south'] }] },
+  { name: 'alpha', identity: null, groups: [{ key: 'k1', role: 'protector', vaults: ['west', 'north', 'south', 'east'] }] },
   { name: 'beta', identity: null, groups: [{ key: 'k1', role: 'protector', vaults: ['west', 'north'] }] },
   { name: 'gamma', identity: 'id-g', groups: [{ key: 'k1', role: 'protector', vaults: ['west', 'north'] }] },
   {
@@ -38,7 +39,6 @@ export const plans: readonly ServerPlan[] = [
 ];
 
 export const identities = [null, 'id-g'] as const;
-export const vaultNames: readonly VaultName[] = ['west', 'north', 'south'];
 export const database = 'orders';
 
 export function principalOf(server: string): string {
@@ -90,6 +90,7 @@ export function registeredServers(at: Instant): readonly RegisteredServer[] {
     },
     links: groups.flatMap((group) => linksOf(group, at)),
     databases: new Map([[database, 'GeneralPurpose' as const]]),
+    incarnation: 'incarnation-1',
     revision: 1,
   }));
 }

@@ -2,17 +2,18 @@ import { createRoads } from '../../../src/broker/compose.ts';
 import type { BrokerRules, Parts } from '../../../src/broker/parts.ts';
 import type { Roads } from '../../../src/broker/roads.ts';
 import { createCircuits } from '../../../src/adapters/circuits.ts';
-import { hours, instant, millis, minutes, seconds } from '../../../src/domain/time.ts';
-import type { Admission } from '../../../src/ports/admission.ts';
+import { hours, instant, minutes, seconds } from '../../../src/domain/time.ts';
 import type { Circuits } from '../../../src/ports/circuits.ts';
 import type { Clock } from '../../../src/ports/clock.ts';
 import { createMemoryAssociationLedger } from '../../support/memory-association-ledger.ts';
 import { createMemoryEventLog } from '../../support/memory-event-log.ts';
 import { createMemoryAuditStore } from '../../support/memory-audit-store.ts';
+import { createMemoryHistory } from '../../support/memory-history.ts';
 import { createMemoryInstances } from '../../support/memory-instances.ts';
 import { createMemoryOperationLog } from '../../support/memory-operation-log.ts';
 import type { MemoryStore } from '../../support/memory-store.ts';
 import type { VirtualClock } from '../../support/virtual-clock.ts';
+import { backingOff } from './back-off.ts';
 import { simulatedCircuits } from './circuits.ts';
 import { simulatedAccessLog, simulatedRegistry } from './store.ts';
 import type { Line, Rows, Witnesses } from './store.ts';
@@ -59,6 +60,8 @@ export interface Surroundings {
   readonly witnesses: Witnesses;
   readonly controlPlane: Parts['controlPlane'];
   readonly circuits: 'simulated' | 'opossum';
+  /** An instance was told that a vault throttles. */
+  readonly throttled: (vault: string, instance: string) => void;
 }
 
 /** Starts an instance. `skew` is read at each look at its wall clock, so that it can be changed. */
@@ -81,10 +84,11 @@ export function startInstance(around: Surroundings, name: string, own: { readonl
     vaults: around.vaults.port(name, clock),
     latencies: { of: () => ({ p50Ms: null, p99Ms: null }) },
     circuits: circuitsOf(around, clock, (vault, state) => changed.hear(vault, state)),
-    admission: alwaysAdmitting,
+    admission: backingOff(clock, (vault) => around.throttled(vault, name)),
     operations: createMemoryOperationLog(around.plain, { instance: name, log: () => true, queueLength: 0 }),
     events: createMemoryEventLog(around.plain),
     instances: createMemoryInstances(around.plain),
+    history: createMemoryHistory(around.plain),
     controlPlane: around.controlPlane,
     audits: createMemoryAuditStore(around.plain),
     permissions: { granted: () => Promise.resolve(null) },
@@ -116,10 +120,3 @@ function circuitsOf({ circuits }: Surroundings, clock: Clock, onChange: (vault: 
   if (circuits === 'simulated') return simulatedCircuits(clock, onChange);
   return createCircuits({ clock, onChange: ({ vault, state }) => onChange(vault, state) });
 }
-
-/** The rate budget has a model of its own (`budget.test.ts`): here every call is let through. */
-const alwaysAdmitting: Admission = {
-  admit: () => undefined,
-  throttled: () => undefined,
-  usage: () => Promise.resolve({ used: 0, limit: 1000, windowMs: millis(10_000), byKeyType: {} }),
-};

@@ -9,19 +9,31 @@ import type { Clock } from '../../../src/ports/clock.ts';
 import type { Registry } from '../../../src/ports/registry.ts';
 import { StoreAway } from '../../../src/ports/store.ts';
 
+/** `value` undefined: the server was deleted. */
+export interface ServerVersion {
+  readonly from: number;
+  readonly value: RegisteredServer | undefined;
+}
+
 /** The rows that all instances share, as they truly are. Rows are values and replaced as a whole, so identity is the version. */
 export interface Rows {
   readonly links: Map<string, LinkAccess>;
   readonly healths: Map<string, VaultHealth>;
   /** Every version of each server with the true time from which it is stored: copies lag behind. */
-  readonly servers: Map<string, { readonly from: number; readonly value: RegisteredServer }[]>;
+  readonly servers: Map<string, ServerVersion[]>;
   readonly vaults: readonly Vault[];
+}
+
+/** Whether a latch is stored at the link. */
+export function isLatched({ links }: Rows, link: Pick<LinkRef, 'server' | 'keyId'>): boolean {
+  const latch = links.get(linkKey(link))?.latch ?? null;
+  return latch !== null;
 }
 
 /** Told of each change as it becomes durable; events are stored in the same write. */
 export interface Witnesses {
   link(before: LinkAccess | undefined, after: LinkAccess, events: readonly BrokerEvent[], instance: string): void;
-  server(before: RegisteredServer, after: RegisteredServer, events: readonly BrokerEvent[], instance: string): void;
+  server(before: RegisteredServer | undefined, after: RegisteredServer | undefined, events: readonly BrokerEvent[], instance: string): void;
   health(vault: string, before: VaultHealth, after: VaultHealth, events: readonly BrokerEvent[]): void;
 }
 
@@ -29,7 +41,7 @@ export interface Witnesses {
 export interface Line {
   /** Rejects: at once, or after the store's time limit. */
   away: 'refusing' | 'hanging' | null;
-  /** True time at which `away` began; the registry's copy stays as it was. */
+  /** True time at which it went away last; meanwhile the registry's copy stays as it was. */
   awaySince: number;
   /** One round trip. */
   roundTripMs: number;
@@ -40,7 +52,7 @@ export interface Line {
 }
 
 export function soundLine(): Line {
-  return { away: null, awaySince: 0, roundTripMs: 4, losesAnswers: 0, lostAt: -Infinity };
+  return { away: null, awaySince: Infinity, roundTripMs: 4, losesAnswers: 0, lostAt: -Infinity };
 }
 
 interface Access {
@@ -133,26 +145,34 @@ export function simulatedAccessLog(access: Access): AccessLog {
   };
 }
 
-/** The registry: servers change by state alone. The copy is two seconds old, or of what the instance read or wrote itself. */
+/** The registry. The copy is two seconds old, or of what the instance read or wrote itself. */
 export function simulatedRegistry(access: Access): Registry {
   const { rows, line, clock, instance, witnesses } = access;
-  const own = new Map<string, { readonly at: number; readonly value: RegisteredServer }>();
+  /** By server: place among its versions of the newest that this instance has seen. */
+  const own = new Map<string, number>();
 
-  function newest(name: string): RegisteredServer | undefined {
-    return rows.servers.get(name)?.at(-1)?.value;
+  function versionsOf(name: string): ServerVersion[] {
+    let versions = rows.servers.get(name);
+    if (versions === undefined) rows.servers.set(name, (versions = []));
+    return versions;
   }
 
-  function keep(name: string, value: RegisteredServer | undefined): RegisteredServer | undefined {
-    if (value !== undefined) own.set(name, { at: clock.elapsed(), value });
+  function newest(name: string): RegisteredServer | undefined {
+    return versionsOf(name).at(-1)?.value;
+  }
+
+  function seen(name: string, value: RegisteredServer | undefined): RegisteredServer | undefined {
+    const place = versionsOf(name).findLastIndex((version) => version.value === value);
+    own.set(name, Math.max(own.get(name) ?? -1, place));
     return value;
   }
 
   return {
     peekServer(name) {
       const upTo = (line.away === null ? clock.elapsed() : line.awaySince) - copyLag;
-      const copied = rows.servers.get(name)?.findLast(({ from }) => from <= upTo);
-      const mine = own.get(name);
-      return mine !== undefined && (copied === undefined || mine.value.revision > copied.value.revision) ? mine.value : copied?.value;
+      const versions = versionsOf(name);
+      const copied = versions.findLastIndex(({ from }) => from <= upTo);
+      return versions[Math.max(copied, own.get(name) ?? -1)]?.value;
     },
     peekVault: (name) => rows.vaults.find((vault) => vault.name === name),
     peekVaults: () => rows.vaults,
@@ -160,7 +180,7 @@ export function simulatedRegistry(access: Access): Registry {
       await trip(access);
       const value = newest(name);
       await clock.pause(millis(line.roundTripMs / 2));
-      return keep(name, value);
+      return seen(name, value);
     },
     async readVaults() {
       await trip(access);
@@ -172,19 +192,22 @@ export function simulatedRegistry(access: Access): Registry {
         get: () => newest(name),
         put(next, events) {
           const before = newest(name);
-          if (next === undefined || before === undefined) return;
-          rows.servers.get(name)?.push({ from: clock.elapsed(), value: next });
+          versionsOf(name).push({ from: clock.elapsed(), value: next });
           witnesses.server(before, next, events, instance);
         },
       };
       const stored = await changeSlot(access, slot, (known) => {
         const change = decide(known);
-        if (change === null) return null;
+        if (change === null || (change.next === null && known === undefined)) return null;
         return { next: change.next === null ? undefined : { ...change.next, revision: (known?.revision ?? 0) + 1 }, events: change.events };
       });
-      return keep(name, stored);
+      return seen(name, stored);
     },
-    serverNames: () => Promise.resolve([...rows.servers.keys()]),
+    async serverNames(after, limit) {
+      await trip(access);
+      const names = [...rows.servers.keys()].filter((name) => newest(name) !== undefined && (after === null || name > after));
+      return names.sort().slice(0, limit);
+    },
     serversNotOnline: () => Promise.reject(new Error('the model shows no status')),
   };
 }

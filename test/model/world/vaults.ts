@@ -9,8 +9,10 @@ import type { KeyTarget, Reply, VaultPort } from '../../../src/ports/vault.ts';
 import { fault } from '../../../src/adapters/fault.ts';
 
 /** Names of vaults, keys and versions that the model knows. */
-export type VaultName = 'west' | 'north' | 'south';
-export type KeyName = 'k1' | 'k2' | 'k3';
+export const vaultNames = ['west', 'north', 'south', 'east'] as const;
+export type VaultName = (typeof vaultNames)[number];
+export const keyNames = ['k1', 'k2', 'k3'] as const;
+export type KeyName = (typeof keyNames)[number];
 export const tenant = '11111111-1111-1111-1111-111111111111';
 
 /** What a vault as a whole does to every call. `lost`: the work is done, the answer never comes. */
@@ -50,8 +52,6 @@ export interface VaultTruth {
 /** One call as the vault, and the model, see it. Times are true: monotonic milliseconds of the one timeline. */
 export interface Call {
   readonly begunAt: number;
-  /** When the caller had the answer; undefined while it has not, or never will. */
-  endedAt: number | undefined;
   /** Which run of which instance. */
   readonly instance: string;
   readonly vault: VaultName;
@@ -68,6 +68,7 @@ export interface Call {
 
 export interface Vaults {
   readonly truth: ReadonlyMap<string, VaultTruth>;
+  /** All that reached a vault, in order. */
   readonly calls: readonly Call[];
   /** The port of one run of an instance. */
   port(instance: string, clock: Clock): VaultPort;
@@ -90,6 +91,11 @@ export function keyIdOf(vault: VaultName, key: KeyName): KeyId {
 
 const materials: Readonly<Record<KeyName, number>> = { k1: 1, k2: 2, k3: 3 };
 
+/** The name in a key id. */
+export function keyNamed(keyId: KeyId): KeyName {
+  return keyId.split('/')[4] as KeyName;
+}
+
 export function thumbprintOf(key: KeyName): Thumbprint {
   return String(materials[key]).repeat(43) as Thumbprint;
 }
@@ -107,8 +113,8 @@ export function wrapped(key: KeyName, plain: Uint8Array): Uint8Array {
 export function simulatedVaults(now: () => number, serverNamed: (mark: number) => string): Vaults {
   const calls: Call[] = [];
   const truth = new Map<string, VaultTruth>();
-  for (const name of ['west', 'north', 'south'] as const) {
-    const keys = new Map<KeyName, KeyTruth>((['k1', 'k2', 'k3'] as const).map((key) => [key, { state: 'enabled', expired: false }]));
+  for (const name of vaultNames) {
+    const keys = new Map<KeyName, KeyTruth>(keyNames.map((key) => [key, { state: 'enabled', expired: false }]));
     truth.set(name, { vault: vaultNamed(name), trouble: null, deleted: null, forbidden: new Map(), keys, changedAt: -Infinity });
   }
 
@@ -117,7 +123,7 @@ export function simulatedVaults(now: () => number, serverNamed: (mark: number) =
   /** What the vault does with a call that reaches it now: a value, a fault, or `hang`. */
   function treat<T>(call: Call, value: (key: KeyName) => T | undefined): T | Fault | 'hang' {
     const vault = truth.get(call.vault)!;
-    const key = call.keyId.split('/')[4] as KeyName;
+    const key = keyNamed(call.keyId);
     if (troubleOf(vault) === 'hang') return 'hang';
     return refusalOf(vault, key, call) ?? value(key) ?? fault('invalidRequest', 'the ciphertext is not under this key', { status: 400 });
   }
@@ -133,7 +139,6 @@ export function simulatedVaults(now: () => number, serverNamed: (mark: number) =
       const sentAt = clock.now();
       const call: Call = {
         begunAt: now(),
-        endedAt: undefined,
         instance,
         vault,
         keyId: target.keyId,
@@ -155,7 +160,6 @@ export function simulatedVaults(now: () => number, serverNamed: (mark: number) =
       await clock.pause(millis(takes - Math.min(usualMs / 2, more.within)));
       const late = answer === 'hang' || lost || latency > more.within;
       const result = late ? fault('outage', 'the vault did not answer in time') : answer;
-      call.endedAt = now();
       call.receivedAt = clock.now();
       const span = { sentAt, receivedAt: call.receivedAt, ms: millis(clock.elapsed() - begun) };
       const failed = isFault(result);

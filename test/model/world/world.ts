@@ -1,3 +1,5 @@
+import type { RequestContext, Role } from '../../../src/domain/caller.ts';
+import type { KeyId } from '../../../src/domain/key.ts';
 import type { Outcome } from '../../../src/domain/refusal.ts';
 import type { RegisteredServer } from '../../../src/domain/server.ts';
 import { Dek } from '../../../src/domain/dek.ts';
@@ -28,6 +30,14 @@ export interface Observer extends Witnesses {
   called(call: Call): void;
   answered(call: Call): void;
   heard(asked: Asked): void;
+  /** An instance was told that a vault throttles (F7). */
+  throttled(vault: string, instance: string): void;
+}
+
+/** Keys that are proven for a server on an operator's word (K4). */
+export interface Naming {
+  readonly server: string;
+  readonly keyIds: readonly KeyId[];
 }
 
 export interface WorldOptions {
@@ -47,14 +57,20 @@ export interface World {
   observer: Observer;
   /** True time of the newest disturbance of a wall clock. */
   jumpedAt: number;
+  /** Whether a wall clock was ever wrong by more than the two seconds that the broker allows for. */
+  clocksWrong: boolean;
   /** True time of the last change of any line to the store. */
   lineChangedAt: number;
   /** Vaults that were deleted at any time. */
   readonly deletions: Set<string>;
   now(): number;
-  newest(server: string): RegisteredServer;
+  /** As it is stored; undefined: there is no such server. */
+  newest(server: string): RegisteredServer | undefined;
   ask(place: number, what: Pick<Asked, 'server' | 'operation' | 'key'>): Asked;
-  revalidate(place: number, server: string): void;
+  /** An operator's work at an instance, beside what the model does next. */
+  operate(place: number, work: (instance: Instance, context: RequestContext) => Promise<unknown>, naming?: Naming): void;
+  /** Of which server an operator has this key proven at this moment; undefined: the call is of no such work. */
+  provingFor(call: Call): string | undefined;
   watch(place: number): void;
   kill(place: number): void;
   /** Moves time on; the watch runs each 15 s, by the two instances in turn. */
@@ -88,6 +104,7 @@ export function createWorld(options: WorldOptions): World {
     called: () => undefined,
     answered: () => undefined,
     heard: () => undefined,
+    throttled: () => undefined,
   };
   const around: Surroundings = {
     clock,
@@ -104,10 +121,12 @@ export function createWorld(options: WorldOptions): World {
         Promise.resolve(!options.controlPlane ? 'unknown' : vaults.truth.get(name)?.deleted ? 'deleted' : 'exists'),
     },
     circuits: options.circuits ?? 'simulated',
+    throttled: (vault, instance) => world.observer.throttled(vault, instance),
   };
   vaults.onCall = (call) => world.observer.called(call);
   vaults.onAnswer = (call) => world.observer.answered(call);
 
+  const proving = new Set<Naming & { readonly instance: string }>();
   let runs = 0;
   let nextWatch = watchEveryMs;
   let turn = 0;
@@ -117,13 +136,11 @@ export function createWorld(options: WorldOptions): World {
     return Object.assign(own, { instance: startInstance(around, `run-${(runs += 1)}`, { line: own.line, skew: () => own.skew }) });
   }
 
-  function context(instance: Instance, server: string): Parameters<Instance['roads']['wrap']>[1] {
-    return {
-      caller: { objectId: principalOf(server), roles: new Set(['KeyBroker.Host'] as const) },
-      requestId: 'r',
-      deadline: instance.clock.elapsed() + requestMs,
-    };
+  function contextOf(instance: Instance, objectId: string, role: Role): RequestContext {
+    return { caller: { objectId, roles: new Set([role]) }, requestId: 'r', deadline: instance.clock.elapsed() + requestMs };
   }
+  const hostContext = (instance: Instance, server: string): RequestContext => contextOf(instance, principalOf(server), 'KeyBroker.Host');
+  const operatorContext = (instance: Instance): RequestContext => contextOf(instance, 'operator', 'KeyBroker.Operator');
 
   const world: World = {
     clock,
@@ -133,10 +150,11 @@ export function createWorld(options: WorldOptions): World {
     places: [openPlace(), openPlace()],
     observer: quiet,
     jumpedAt: -Infinity,
+    clocksWrong: false,
     lineChangedAt: -Infinity,
     deletions: new Set(),
     now,
-    newest: (server) => rows.servers.get(server)!.at(-1)!.value,
+    newest: (server) => rows.servers.get(server)?.at(-1)?.value,
 
     ask(at, what) {
       const { instance } = world.places[at]!;
@@ -144,7 +162,10 @@ export function createWorld(options: WorldOptions): World {
       const target = { server: what.server, database };
       const answer: Promise<Outcome<WrapAnswer | UnwrapAnswer>> =
         what.operation === 'wrap'
-          ? instance.roads.wrap({ ...target, dek: new Dek(dekOf(what.server)), algorithm: 'RSA-OAEP-256' }, context(instance, what.server))
+          ? instance.roads.wrap(
+              { ...target, dek: new Dek(dekOf(what.server)), algorithm: 'RSA-OAEP-256' },
+              hostContext(instance, what.server),
+            )
           : instance.roads.unwrap(
               {
                 ...target,
@@ -152,7 +173,7 @@ export function createWorld(options: WorldOptions): World {
                 thumbprint: thumbprintOf(what.key),
                 algorithm: 'RSA-OAEP-256',
               },
-              context(instance, what.server),
+              hostContext(instance, what.server),
             );
       inBackground(
         answer.then((outcome) => {
@@ -163,10 +184,14 @@ export function createWorld(options: WorldOptions): World {
       return asked;
     },
 
-    revalidate(at, server) {
+    operate(at, work, naming) {
       const { instance } = world.places[at]!;
-      inBackground(instance.roads.revalidate(server, context(instance, server)));
+      const underWay = { instance: instance.name, server: naming?.server ?? '', keyIds: naming?.keyIds ?? [] };
+      proving.add(underWay);
+      inBackground(work(instance, operatorContext(instance)).finally(() => proving.delete(underWay)));
     },
+
+    provingFor: ({ instance, keyId }) => [...proving].find((one) => one.instance === instance && one.keyIds.includes(keyId))?.server,
 
     watch(at) {
       const { instance } = world.places[at]!;

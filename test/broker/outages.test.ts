@@ -1,0 +1,108 @@
+import { describe, expect, test } from 'vitest';
+import { createOutages } from '../../src/broker/outages.ts';
+import type { Access } from '../../src/broker/access.ts';
+import type { Parts } from '../../src/broker/parts.ts';
+import type { Sight, WitnessTarget } from '../../src/broker/witness.ts';
+import { soundVault } from '../../src/domain/access.ts';
+import { millis } from '../../src/domain/time.ts';
+import type { RegisteredServer } from '../../src/domain/server.ts';
+import type { CircuitState } from '../../src/ports/circuits.ts';
+import { aLatch, aRegisteredWith, gateRules } from '../support/builders.ts';
+import { aLink, aRef, keyId } from '../support/stored-values.ts';
+import { virtualClock } from '../support/virtual-clock.ts';
+
+/** A vault whose circuit is open; no outage of it was met by this instance. */
+function rig() {
+  const clock = virtualClock();
+  const seen = {
+    circuit: 'open' as CircuitState,
+    sight: 'outage' as Sight,
+    latched: false,
+    registered: undefined as RegisteredServer | undefined,
+    looked: [] as string[],
+  };
+  const parts = {
+    clock,
+    registry: { peekServer: () => seen.registered },
+    circuits: { state: () => ({ state: seen.circuit, since: null }) },
+    rules: { probeMs: millis(2000), gate: gateRules },
+    log: () => undefined,
+  } as unknown as Parts;
+  const known = (): unknown => ({ latch: seen.latched ? aLatch() : null });
+  const access = { health: () => soundVault, known } as unknown as Access;
+  const witness = {
+    look: ({ ref }: WitnessTarget) => {
+      seen.looked.push(ref.keyId);
+      if (seen.sight === 'proven') seen.circuit = 'closed';
+      return Promise.resolve(seen.sight);
+    },
+  };
+  const { lookAgain } = createOutages(parts, access, witness);
+  return {
+    clock,
+    seen,
+    /** A call finds the circuit open, at a link that is registered. */
+    lookAgain(vault: string, target: WitnessTarget) {
+      seen.registered = target.registered;
+      lookAgain(vault, target);
+    },
+  };
+}
+
+function standbyTarget(): WitnessTarget {
+  const primary = aLink();
+  const link = aLink({ keyId: keyId('kv-north'), vault: 'kv-north', role: 'standby', standbyOf: primary.keyId });
+  return { registered: { ...aRegisteredWith(), links: [primary, link] }, link, ref: aRef({ keyId: link.keyId, vault: 'kv-north' }) };
+}
+
+function target(version = 'a'): WitnessTarget {
+  const link = aLink({ keyId: keyId('kv-west', version.repeat(32)) });
+  return { registered: { ...aRegisteredWith(), links: [link] }, link, ref: aRef({ keyId: link.keyId }) };
+}
+
+describe('F2: a circuit that a call found open is probed, whatever opened it', () => {
+  test('at once and every 2 s, until the vault answers; then no more', async () => {
+    const { clock, seen, lookAgain } = rig();
+    lookAgain('kv-west', target());
+    await clock.advance(0);
+    expect(seen.looked).toHaveLength(1);
+    await clock.advance(6000);
+    expect(seen.looked).toHaveLength(4);
+    seen.sight = 'proven';
+    await clock.advance(2000);
+    expect(seen.circuit).toBe('closed');
+    await clock.advance(60_000);
+    expect(seen.looked).toHaveLength(5);
+    expect(clock.pending).toBe(0);
+  });
+
+  test('F3: not at the standby of a latched primary, until that is released', async () => {
+    const { clock, seen, lookAgain } = rig();
+    seen.latched = true;
+    lookAgain('kv-north', standbyTarget());
+    await clock.advance(60_000);
+    expect(seen.looked).toEqual([]);
+    seen.latched = false;
+    await clock.advance(2000);
+    expect(seen.looked).toEqual([keyId('kv-north')]);
+  });
+
+  test('not with a key that was unlinked since, which would never answer; the next call brings another', async () => {
+    const { clock, seen, lookAgain } = rig();
+    lookAgain('kv-west', target('a'));
+    await clock.advance(1);
+    seen.registered = { ...aRegisteredWith(), links: [] };
+    await clock.advance(60_000);
+    expect(seen.looked).toEqual([target('a').ref.keyId]);
+    lookAgain('kv-west', target('b'));
+    await clock.advance(2000);
+    expect(seen.looked.at(-1)).toBe(target('b').ref.keyId);
+  });
+
+  test('by one probe at a time, however many calls find it open', async () => {
+    const { clock, seen, lookAgain } = rig();
+    for (let i = 0; i < 100; i += 1) lookAgain('kv-west', target());
+    await clock.advance(1999);
+    expect(seen.looked).toHaveLength(1);
+  });
+});

@@ -1,0 +1,72 @@
+import { expect, test } from 'vitest';
+import type { AttemptParts } from '../../src/broker/key-call.ts';
+import { createSettle } from '../../src/broker/settle.ts';
+import type { Sight } from '../../src/broker/witness.ts';
+import type { Fault } from '../../src/domain/fault.ts';
+import { millis } from '../../src/domain/time.ts';
+import { StoreAway } from '../../src/ports/store.ts';
+import { aRegisteredWith } from '../support/builders.ts';
+import { aLink, aRef, aVault } from '../support/stored-values.ts';
+import { virtualClock } from '../support/virtual-clock.ts';
+
+const revoked: Fault = {
+  class: 'revoked',
+  status: 403,
+  code: 'ForbiddenByRbac',
+  detail: 'the vault refuses this identity',
+  reach: 'identity',
+  outsideValidity: false,
+  mayHideDenial: false,
+};
+const expired: Fault = { ...revoked, code: null, detail: 'the key has expired or is not yet active', outsideValidity: true };
+const disabled: Fault = { ...revoked, code: 'KeyDisabled', reach: 'key' };
+
+/** What the caller hears of `fault`, where an unwrap of the canary at the same link comes to `sight`. */
+async function heard(operation: 'wrapKey' | 'unwrapKey', fault: Fault, sight: Sight) {
+  const clock = virtualClock();
+  const stored = () => Promise.resolve();
+  const { failure } = createSettle({
+    parts: { clock, registry: { peekVault: () => aVault() } },
+    access: { denied: stored, otherDenied: stored, refused: stored, known: () => undefined },
+    witness: { look: () => Promise.resolve(sight) },
+  } as unknown as AttemptParts);
+  const target = { registered: aRegisteredWith(), link: aLink(), ref: aRef() };
+  const attempt = { vault: 'kv-west', role: 'primary', class: fault.class, status: 403, vaultCode: fault.code, ms: millis(3) } as const;
+  return failure(target, operation, { fault, receivedAt: clock.now(), attempt });
+}
+
+test.each([
+  { what: 'F4: a wrap denied where unwrap works', operation: 'wrapKey', fault: revoked, sight: 'proven', code: 'WrapDenied' },
+  { what: 'F4: a wrap denied where unwrap is too', operation: 'wrapKey', fault: revoked, sight: 'denied', code: 'UnwrapDenied' },
+  { what: 'F4: an unwrap denied', operation: 'unwrapKey', fault: revoked, sight: 'undecided', code: 'UnwrapDenied' },
+  { what: 'T31: an unwrap with a disabled key', operation: 'unwrapKey', fault: disabled, sight: 'undecided', code: 'KeyDisabled' },
+  { what: 'C2: a wrap with an expired key', operation: 'wrapKey', fault: expired, sight: 'undecided', code: 'KeyExpired' },
+] as const)('section 5: $what answers with the finding and what to do', async ({ operation, fault, sight, code }) => {
+  const { server, keyId } = aRef();
+  expect(await heard(operation, fault, sight)).toMatchObject({
+    kind: 'refused',
+    refusal: {
+      code: 'KeyAccessDenied',
+      // Suspected until a witness confirms it (F6); what latches nothing waits for a person.
+      retryable: code === 'UnwrapDenied' || code === 'KeyDisabled',
+      findings: [{ code, severity: 'error', server, keyId, vault: 'kv-west', action: expect.stringMatching(/\.$/) as string }],
+    },
+  });
+});
+
+test('F4: a denied wrap is kept as such also where the store is away for what was denied', async () => {
+  const clock = virtualClock();
+  const kept: string[] = [];
+  const { failure } = createSettle({
+    parts: { clock, registry: { peekVault: () => aVault() } },
+    access: {
+      otherDenied: () => Promise.reject(new StoreAway('away')),
+      refused: (_ref: unknown, operation: string) => Promise.resolve(kept.push(operation)),
+    },
+  } as unknown as AttemptParts);
+  const target = { registered: aRegisteredWith(), link: aLink(), ref: aRef() };
+  const attempt = { vault: 'kv-west', role: 'primary', class: 'revoked', status: 403, vaultCode: null, ms: millis(3) } as const;
+  const settled = await failure(target, 'wrapKey', { fault: revoked, receivedAt: clock.now(), attempt });
+  expect(settled).toMatchObject({ kind: 'refused', refusal: { code: 'StateUnavailable' } });
+  expect(kept).toEqual(['wrapKey']);
+});
