@@ -57,13 +57,37 @@ const ordered: readonly (readonly [keyof Values, 'must not exceed' | 'must be le
   ['witnessAfterMs', 'must be less than', 'inaccessibleAfterMs'],
   ['witnessAfterMs', 'must be less than', 'denialForgetMs'],
   ['inaccessibleAfterMs', 'must be less than', 'healsWithinMs'],
-  ['leaseMs', 'must be less than', 'rateWindowMs'],
   ['storeTimeoutMs', 'must be less than', 'rateWindowMs'],
   ['pointsGp', 'must not exceed', 'pointsBc'],
   ['pointsBc', 'must not exceed', 'ratePoints'],
   ['circuitKeys', 'must not exceed', 'circuitVolume'],
   ['circuitProbeMs', 'must not exceed', 'circuitWindowMs'],
 ];
+
+/** What else cannot hold together. Comparisons with what could not be read are false: that problem is told already. */
+const incompatible: readonly { readonly names: readonly (keyof Values)[]; readonly why: string; readonly when: (v: Values) => boolean }[] =
+  [
+    {
+      names: ['storeAwayShare', 'probeShare'],
+      why: 'must not exceed 1 together: an instance would take what is kept for probes',
+      when: (v) => v.storeAwayShare + v.probeShare > 1 + 1e-9,
+    },
+    {
+      names: ['probeShare', 'ratePoints', 'pointsBc'],
+      why: 'leave no room: the share of the points that is kept for probes must cover one call',
+      when: (v) => Math.floor(v.probeShare * v.ratePoints + 1e-9) < v.pointsBc,
+    },
+    {
+      names: ['pointsBc', 'ratePoints', 'probeShare'],
+      why: 'leave no room: what probes leave of the points must cover one call for a BC database',
+      when: (v) => Math.floor((1 - v.probeShare) * v.ratePoints + 1e-9) < v.pointsBc,
+    },
+    {
+      names: ['leaseMs', 'rateWindowMs'],
+      why: 'contradict: a lease must not last longer than half of the window, which waits for what was not spent of it',
+      when: (v) => v.leaseMs * 2 > v.rateWindowMs,
+    },
+  ];
 
 /** Comparisons with what could not be read are false: that problem is told already. */
 function contradictions(values: Values): string[] {
@@ -73,6 +97,9 @@ function contradictions(values: Values): string[] {
       return relation === 'must not exceed' ? a > b : a >= b;
     })
     .map(([low, relation, high]) => `${entries[low].name} ${relation} ${entries[high].name}`);
+  for (const { names, why, when } of incompatible) {
+    if (names.every((name) => name in values) && when(values)) found.push(`${names.map((name) => entries[name].name).join(', ')} ${why}`);
+  }
   const { storeConnectionString: direct, storeEndpoint: endpoint } = values;
   const names = `${entries.storeConnectionString.name} and ${entries.storeEndpoint.name}`;
   if (direct === null && endpoint === null) found.push(`${names}: one of them must be set`);
@@ -126,7 +153,7 @@ function grouped(v: Values) {
     audits: { share: v.auditShare, runMs: v.auditRunMs },
     records: { commitMs: v.recordCommitMs, queueLength: v.recordQueue },
     webhooks: { targets: v.webhooks, origin: v.webhookOrigin, source: v.deployment },
-    telemetry: { endpoint: v.telemetryEndpoint, deployment: v.deployment },
+    telemetry: { endpoint: v.telemetryEndpoint, insights: v.insights, insightsIdentity: v.insightsIdentity, deployment: v.deployment },
   } as const;
 }
 

@@ -93,6 +93,8 @@ describe('settings', () => {
         "telemetry": {
           "deployment": "urn:keybroker",
           "endpoint": null,
+          "insights": null,
+          "insightsIdentity": null,
         },
         "tenantId": "11111111-2222-4333-8444-555555555555",
         "vaults": {
@@ -153,6 +155,15 @@ describe('settings', () => {
     expect(settings.vaults.resolvers).toEqual(['127.0.0.1:5353', '[::1]:53', '10.0.0.1']);
   });
 
+  test('Application Insights: the connection string as it is, and who writes to it', () => {
+    const insights = `InstrumentationKey=${tenant};IngestionEndpoint=https://westeurope-5.in.applicationinsights.azure.com/;ApplicationId=${tenant}`;
+    const telemetryOf = (identity: string) =>
+      settingsOf({ APPLICATIONINSIGHTS_CONNECTION_STRING: insights, APPLICATIONINSIGHTS_AUTHENTICATION_STRING: identity }).telemetry;
+    expect(telemetryOf('')).toMatchObject({ insights, insightsIdentity: null });
+    expect(telemetryOf('Authorization=AAD')).toMatchObject({ insightsIdentity: { clientId: null } });
+    expect(telemetryOf(`ClientId=${tenant.toUpperCase()};Authorization=AAD`)).toMatchObject({ insightsIdentity: { clientId: tenant } });
+  });
+
   test('every problem is told at once, and each names its setting', () => {
     const outcome = readSettings({ KEYBROKER_LEASE_MS: 'soon', KEYBROKER_POINTZ: '1', KEYBROKER_ISSUER: 'x' });
     expect(outcome).toEqual({
@@ -196,6 +207,12 @@ describe('settings', () => {
     ['KEYBROKER_STORE_CONNECTION_STRING', 'AccountName=a;TableEndpoint=http://127.0.0.1:10002/a'],
     ['KEYBROKER_STORE_CONNECTION_STRING', 'not a connection string'],
     ['KEYBROKER_MAX_STANDBYS', '5'],
+    ['APPLICATIONINSIGHTS_CONNECTION_STRING', 'IngestionEndpoint=https://westeurope-5.in.applicationinsights.azure.com/'],
+    ['APPLICATIONINSIGHTS_CONNECTION_STRING', 'InstrumentationKey=none'],
+    ['APPLICATIONINSIGHTS_CONNECTION_STRING', `InstrumentationKey=${tenant};IngestionEndpoint=http://collector.example`],
+    ['APPLICATIONINSIGHTS_CONNECTION_STRING', `InstrumentationKey=${tenant};IngestionEndpoint=https://user@collector.example`],
+    ['APPLICATIONINSIGHTS_AUTHENTICATION_STRING', 'Authorization=Key'],
+    ['APPLICATIONINSIGHTS_AUTHENTICATION_STRING', 'ClientId=me;Authorization=AAD'],
   ])('%s=%s is refused by name', (name, value) => {
     expect(problemsOf({ [name]: value }).filter((problem) => problem.startsWith(`${name} must be `))).toHaveLength(1);
   });
@@ -210,6 +227,49 @@ describe('settings', () => {
     ['KEYBROKER_CIRCUIT_KEYS', '4', 'KEYBROKER_CIRCUIT_VOLUME'],
   ])('%s=%s contradicts %s, and both are named', (name, value, other) => {
     expect(problemsOf({ [name]: value }).some((problem) => problem.startsWith(name) && problem.endsWith(other))).toBe(true);
+  });
+
+  test.each<[string, Record<string, string>, readonly string[]]>([
+    [
+      'B3: an away share that takes what is kept for probes',
+      { KEYBROKER_STORE_AWAY_SHARE: '0.96' },
+      ['KEYBROKER_STORE_AWAY_SHARE', 'KEYBROKER_PROBE_SHARE'],
+    ],
+    [
+      'B4: a share of few points that no probe fits in',
+      { KEYBROKER_RATE_POINTS: '99' },
+      ['KEYBROKER_PROBE_SHARE', 'KEYBROKER_RATE_POINTS', 'KEYBROKER_POINTS_BC'],
+    ],
+    [
+      'B4: a smaller share that no probe fits in',
+      { KEYBROKER_PROBE_SHARE: '0.01', KEYBROKER_RATE_POINTS: '499' },
+      ['KEYBROKER_PROBE_SHARE', 'KEYBROKER_RATE_POINTS', 'KEYBROKER_POINTS_BC'],
+    ],
+    [
+      'B2: a BC call that is more than probes leave',
+      { KEYBROKER_POINTS_BC: '10', KEYBROKER_RATE_POINTS: '10' },
+      ['KEYBROKER_POINTS_BC', 'KEYBROKER_RATE_POINTS', 'KEYBROKER_PROBE_SHARE'],
+    ],
+    [
+      'B3: a lease longer than half of the window',
+      { KEYBROKER_LEASE_MS: '1001', KEYBROKER_RATE_WINDOW_MS: '2000', KEYBROKER_STORE_TIMEOUT_MS: '500' },
+      ['KEYBROKER_LEASE_MS', 'KEYBROKER_RATE_WINDOW_MS'],
+    ],
+    [
+      'B3: a lease larger than the window',
+      { KEYBROKER_LEASE_MS: '5000', KEYBROKER_RATE_WINDOW_MS: '1000', KEYBROKER_STORE_TIMEOUT_MS: '500' },
+      ['KEYBROKER_LEASE_MS', 'KEYBROKER_RATE_WINDOW_MS'],
+    ],
+  ])('%s is refused, and all its settings are named', (_rule, change, names) => {
+    expect(problemsOf(change).filter((problem) => problem.startsWith(`${names.join(', ')} `))).toHaveLength(1);
+  });
+
+  test.each<[string, Record<string, string>]>([
+    ['an away share that is all that probes leave', { KEYBROKER_STORE_AWAY_SHARE: '0.95' }],
+    ['as few points as one probe needs', { KEYBROKER_RATE_POINTS: '100' }],
+    ['a lease of half the window', { KEYBROKER_LEASE_MS: '1000', KEYBROKER_RATE_WINDOW_MS: '2000', KEYBROKER_STORE_TIMEOUT_MS: '500' }],
+  ])('%s goes', (_rule, change) => {
+    expect(problemsOf(change)).toEqual([]);
   });
 
   test('one store, not two', () => {

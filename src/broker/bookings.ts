@@ -12,15 +12,21 @@ export interface Place {
   readonly dueAt: number;
 }
 
-/** `ahead` of its time; `due`: supply is held for it; `late`: nothing is held, but the caller still finds its place; `over`: taken or lost. */
+/**
+ * `claimed`: the other instances are told of it; `ahead` of its time; `due`: supply is held for it; `late`: nothing is held, but the caller
+ * still finds its place; `over`: taken or lost.
+ */
 interface Booking extends Place {
-  state: 'ahead' | 'due' | 'late' | 'over';
+  state: 'claimed' | 'ahead' | 'due' | 'late' | 'over';
 }
 
 /** A caller that is a little early is the one who was told to come. For one who is late nothing is held for long: it may be elsewhere. */
 const earlyMs = 100;
 const heldMs = 400;
 const keptMs = 5000;
+
+/** The caller may come to any instance by then: what one says of its places is believed by the others about so long. */
+const anywhereMs = 1100;
 
 /**
  * Places kept for callers that were told to come back: so that the announced time is right, nobody who comes later may take what was
@@ -29,10 +35,13 @@ const keptMs = 5000;
 export class Bookings {
   /** All places that are not late: what goes before a newcomer. */
   readonly counted = new Backlog();
+  /** Those that the other instances are told of. */
+  readonly claimed = new Backlog();
   /** The places whose time has come: so much of a lease is not for others who come after them. */
   readonly due = new Backlog();
   readonly #most: number;
   readonly #mostPointsAServer: number;
+  readonly #claimed = new Heap<Booking>((a, b) => a.dueAt < b.dueAt);
   readonly #ahead = new Heap<Booking>((a, b) => a.dueAt < b.dueAt);
   readonly #inTime = new Heap<Booking>((a, b) => a.dueAt < b.dueAt);
   readonly #late = new Heap<Booking>((a, b) => a.dueAt < b.dueAt);
@@ -58,9 +67,10 @@ export class Bookings {
   }
 
   book(place: Place): void {
-    const booking: Booking = { ...place, state: 'ahead' };
+    const booking: Booking = { ...place, state: 'claimed' };
     this.#size += 1;
-    this.#ahead.push(booking);
+    this.#claimed.push(booking);
+    this.claimed.add(booking.turn, booking.cost);
     this.counted.add(booking.turn, booking.cost);
     const own = this.#byServer.get(booking.server) ?? { points: 0, list: [] };
     this.#byServer.set(booking.server, own);
@@ -80,6 +90,11 @@ export class Bookings {
    * @returns the places that are lost: nobody came for them.
    */
   advance(now: number): readonly Place[] {
+    for (const booking of takeUntil(this.#claimed, now + anywhereMs)) {
+      this.claimed.remove(booking.turn, booking.cost);
+      booking.state = 'ahead';
+      this.#ahead.push(booking);
+    }
     for (const booking of takeUntil(this.#ahead, now + earlyMs)) {
       booking.state = 'due';
       this.due.add(booking.turn, booking.cost);
@@ -95,17 +110,20 @@ export class Bookings {
     return lost;
   }
 
-  /** When {@link advance} has something to do; Infinity without bookings. */
+  /** When {@link advance} must be called next; what the other instances are told is brought up to date whenever they are told. */
   nextAt(): number {
+    const claimed = this.#claimed.peek()?.dueAt ?? Infinity;
     const ahead = this.#ahead.peek()?.dueAt ?? Infinity;
     const inTime = this.#inTime.peek()?.dueAt ?? Infinity;
     const late = this.#late.peek()?.dueAt ?? Infinity;
-    return Math.min(ahead - earlyMs, inTime + heldMs, late + keptMs);
+    return Math.min(claimed - earlyMs, ahead - earlyMs, inTime + heldMs, late + keptMs);
   }
 
-  #uncount(booking: Booking): void {
-    if (booking.state === 'due') this.due.remove(booking.turn, booking.cost);
-    if (booking.state === 'ahead' || booking.state === 'due') this.counted.remove(booking.turn, booking.cost);
+  #uncount({ state, turn, cost }: Booking): void {
+    if (state === 'late' || state === 'over') return;
+    this.counted.remove(turn, cost);
+    if (state === 'claimed') this.claimed.remove(turn, cost);
+    if (state === 'due') this.due.remove(turn, cost);
   }
 
   #end(booking: Booking): void {

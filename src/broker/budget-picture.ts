@@ -108,13 +108,13 @@ export class BudgetPicture {
   }
 
   #lookOut(left: Amount, now: number): Outlook {
-    const sorted = this.#sortedReleases(now);
+    const certain = this.#sortedReleases(now);
     const limit = this.limit(now);
-    const free = less(limit, add(held(sorted, now), left));
+    const free = less(limit, add(held(certain, now), left));
     return {
       left,
       free,
-      releases: sorted,
+      releases: certain.map((release) => likely(release, now)).sort((a, b) => a.at - b.at),
       limit,
       claim: nothing,
       othersClaims: this.othersClaims(now),
@@ -130,4 +130,9 @@ export class BudgetPicture {
   #othersReleases(): Release[] {
     return this.#view === null ? [] : releases(this.#view, this.#parts.purse, this.#parts.instance, this.#parts.rules);
   }
+}
+
+/** Who draws a lease has calls that wait for it: most of it is spent when it is drawn, and not at its last moment. */
+function likely({ at, amount, lastsMs = millis(0) }: Release, now: number): Release {
+  return { at: at - lastsMs > now ? at - lastsMs : at, amount };
 }

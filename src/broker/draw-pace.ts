@@ -29,7 +29,8 @@ export class DrawPace {
       case 'lost':
         return this.#spread(2 ** Math.min(this.#losses, lostDoublings), holder, now);
       case 'dry':
-        return Math.min(holder.untilFree(demand, now), this.#leaseMs) + this.#spread(1, holder, now);
+        // Others may give back a lease before it lapses.
+        return Math.min(holder.untilFree(demand, now), this.#leaseMs / 3) + this.#spread(1, holder, now);
       case 'away':
         return this.#leaseMs * (0.75 + this.#chance() / 2);
     }

@@ -45,6 +45,10 @@ const renewBelow = 0.3;
 /** A lease that lapses without a next one is told of by a write of its own if it was more than this share of the limit. */
 const worthReturning = 0.02;
 
+/** A lease of which more than this share of the limit is left is given back sooner, when nothing was spent of it for this share of its life. */
+const muchLeft = 0.1;
+const idleShare = 0.25;
+
 /** One instance's part of one purse of one vault: draws leases and spends them (B3). */
 export class LeaseHolder {
   readonly #parts: LeaseHolderParts;
@@ -59,6 +63,8 @@ export class LeaseHolder {
   /** Whether an away lease was cut since the last stored write. */
   #owing = false;
   #roundTripMs = 0;
+  /** When something was spent last, or a lease was drawn. */
+  #usedAt = -Infinity;
 
   constructor(parts: LeaseHolderParts) {
     this.#parts = parts;
@@ -93,6 +99,7 @@ export class LeaseHolder {
     }
     lease.points -= cost.points;
     lease.service -= cost.service;
+    this.#usedAt = now;
     this.#spending.record(cost, shape, now, lease.away);
     return true;
   }
@@ -105,13 +112,18 @@ export class LeaseHolder {
   }
 
   /**
-   * When the row should be told what became of the lease, if no draw does it: until then others count all of it to its last moment.
-   * Infinity if it is too little to matter, or counts no longer.
+   * When the row should be told what became of the lease, if no draw does it: until then others count all of it to its last moment. Sooner
+   * for much that lies idle, so that no other instance starves beside it. Infinity if it is too little to matter, or counts no longer.
    */
   returnsAt(now: number): number {
     const { purse, rules } = this.#parts;
     if (this.#lease === null || this.#lease.away || now >= this.#lease.lapsesAt + rules.windowMs) return Infinity;
-    return this.#lease.size.points > limitOf(purse, rules).points * worthReturning ? this.#lease.lapsesAt : Infinity;
+    const limit = limitOf(purse, rules);
+    const { points, service, size, lapsesAt } = this.#lease;
+    if (points > limit.points * muchLeft || service > limit.service * muchLeft) {
+      return Math.min(lapsesAt, this.#usedAt + rules.leaseMs * idleShare);
+    }
+    return size.points > limit.points * worthReturning ? lapsesAt : Infinity;
   }
 
   /** When calls that wait have something to expect without the store; Infinity if a draw will decide first. */
@@ -216,6 +228,7 @@ export class LeaseHolder {
     if (granted === null) return 'dry';
     if (stored && pledged !== null) {
       this.#owing = false;
+      this.#usedAt = this.#parts.clock.elapsed();
       const life = this.#parts.rules.leaseMs;
       const rest = { ...pledged, size: granted, away: false };
       this.#lease = granted.points > 0 ? { ...rest, renewAt: draft.at + life * renewAfter, lapsesAt: draft.at + life } : null;

@@ -1,9 +1,9 @@
 import { add, fits, less, nothing } from '../domain/budget.ts';
 import type { Amount, BudgetRow } from '../domain/budget.ts';
-import { millis } from '../domain/time.ts';
 import type { Millis } from '../domain/time.ts';
 import { order, rankOf } from '../policy/admission.ts';
 import type { Demand } from '../policy/draw.ts';
+import { announce, marginMs, promised } from '../policy/forecast.ts';
 import type { AdmissionRequest } from '../ports/admission.ts';
 import type { Clock } from '../ports/clock.ts';
 import { Alarm } from './alarm.ts';
@@ -28,12 +28,6 @@ export interface Fare {
   readonly cost: Amount;
   readonly shape: string;
 }
-
-/** Added to an announced time: for the write of the lease, and for others who write at the same moment. */
-const comeBackMarginMs = 150;
-
-/** No caller is sent away for longer than so many windows. */
-const longestWaitWindows = 60;
 
 /** Where calls for one purse of one vault go through, or wait (B4). */
 export class Turnstile {
@@ -84,10 +78,11 @@ export class Turnstile {
       this.#next(now);
       return undefined;
     }
-    const wait = this.#waitOf(call, now);
+    const claim = add(this.#demand().claim, fare.cost);
+    const wait = this.#holder.wait(this.#loadOf(call, now), claim, now);
     // One that came back as told is not sent away again: what the estimate counts before it came after it.
-    const tooLate = !call.booked && wait > 0 && wait + comeBackMarginMs > request.within;
-    if (tooLate || this.#queue.size >= this.#settings.queueLength) return this.#refuse(call, wait, now);
+    const tooLate = !call.booked && wait > 0 && wait + marginMs > request.within;
+    if (tooLate || this.#queue.size >= this.#settings.queueLength) return this.#refuse(call, claim, now);
     this.#join(call, now);
     const waiting = { ...call, until: now + request.within, shape: fare.shape };
     const answered = new Promise<undefined | Millis>((answer) => this.#queue.push({ ...waiting, answer }));
@@ -123,11 +118,11 @@ export class Turnstile {
   }
 
   #callOf(request: AdmissionRequest, cost: Amount, now: number): Call {
-    const { server } = request;
+    const { server, within } = request;
     const kept = this.#bookings.claim(server, cost, now);
-    if (kept !== undefined) return { server, turn: kept, cost, booked: true };
+    if (kept !== undefined) return { server, turn: kept, cost, within, booked: true };
     const start = this.#lines.startFor(server, now);
-    return { server, turn: this.#lines.turn(start, rankOf(request.class, request.tier), now + request.within), cost, booked: false };
+    return { server, turn: this.#lines.turn(start, rankOf(request.class, request.tier), now + within), cost, within, booked: false };
   }
 
   /** Whether a call that comes now passes nobody: neither one in the queue, nor one for whom supply is held. */
@@ -145,16 +140,18 @@ export class Turnstile {
     if (!booked) this.#lines.join(server, turn.start, cost.points, now);
   }
 
-  /** How long a call waits, by all that goes before it. */
-  #waitOf({ turn, cost, booked }: Call, now: number): Millis {
+  /** What is served until a call is, itself included. */
+  #loadOf({ turn, cost, booked }: Call, now: number): Amount {
     const before = add(this.#queue.ahead(turn), this.#bookings.counted.ahead(turn));
     // Where there are other instances, those whose time has come may be there, and this one may have been told by another to come now.
     const elsewhere = !booked && this.#holder.picture.rivals(now) > 0 ? this.#bookings.due.ahead(turn) : nothing;
-    return this.#holder.wait(add(less(before, elsewhere), cost), this.#demand().claim, now);
+    return add(less(before, elsewhere), cost);
   }
 
-  #refuse(call: Call, wait: Millis, now: number): Millis {
-    const comeBack = millis(Math.ceil(Math.min(wait, this.#settings.windowMs * longestWaitWindows)) + comeBackMarginMs);
+  /** @param claim all that this instance has to get, `call` included. */
+  #refuse(call: Call, claim: Amount, now: number): Millis {
+    const load = promised(this.#loadOf(call, now), this.#holder.picture.rivals(now));
+    const comeBack = announce(this.#holder.wait(load, claim, now), call.within, this.#settings.windowMs);
     if (this.#bookings.hasRoom(call.server)) {
       this.#join(call, now);
       this.#bookings.book({ ...call, dueAt: now + comeBack });
@@ -177,15 +174,17 @@ export class Turnstile {
   /** Supply is known for the first time, or was lowered: refuses at once what cannot be served in time. */
   #refuseHopeless(now: number): void {
     const { claim } = this.#demand();
-    const startAt = (load: Amount): number => now + this.#holder.wait(load, claim, now) + comeBackMarginMs;
+    const startAt = (load: Amount): number => now + this.#holder.wait(load, claim, now) + marginMs;
     this.#sendAway(this.#queue.takeHopeless(startAt), now);
   }
 
   /** Refuses calls that waited. They are in their servers' lines already, and no call of another instance is among them. */
   #sendAway(calls: readonly WaitingCall[], now: number): void {
+    // All of them are still to be served: whoever is sent away first is not told to wait for the others.
+    const claim = calls.reduce((sum, { cost }) => add(sum, cost), this.#demand().claim);
     for (const waited of calls) {
       const call = { ...waited, booked: true };
-      waited.answer(this.#refuse(call, this.#waitOf(call, now), now));
+      waited.answer(this.#refuse(call, claim, now));
     }
   }
 
@@ -211,7 +210,11 @@ export class Turnstile {
 
   #demand(): Demand {
     const queued = this.#queue.total;
-    return { waiting: add(queued, this.#bookings.due.total), claim: add(queued, this.#bookings.counted.total) };
+    return {
+      waiting: add(queued, this.#bookings.due.total),
+      claim: add(queued, this.#bookings.counted.total),
+      announced: add(queued, this.#bookings.claimed.total),
+    };
   }
 
   #drew(drawn: Drawn): void {

@@ -11,6 +11,8 @@ export interface Call {
   readonly server: string;
   readonly turn: Turn;
   readonly cost: Amount;
+  /** How long it could wait when it came, in ms. */
+  readonly within: number;
   /** Whether its place was kept, because it had been told to come back. */
   readonly booked: boolean;
 }

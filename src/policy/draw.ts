@@ -11,6 +11,8 @@ import { passedOn, slowed } from './slowdown.ts';
 export interface Demand {
   readonly waiting: Amount;
   readonly claim: Amount;
+  /** What the others are told of it: without callers who may come to any instance by now. */
+  readonly announced: Amount;
 }
 
 /** All that decides a draw. */
@@ -46,7 +48,8 @@ export function decideDraw(state: DrawState, at: Moment, rules: RateRules): Draw
   const { purse, instance, view, demand } = state;
   const lease = leaseFor(state, at, rules);
   const written = view.holdings.find(({ value }) => value.instance === instance && value.purse === purse);
-  const announces = demand.claim.points > 0 && (written === undefined || at.elapsed - written.by > rules.leaseMs * announcedLeases);
+  const stale = written === undefined || at.elapsed - written.by > rules.leaseMs * announcedLeases;
+  const announces = stale && demand.announced.points > 0;
   const givesBack = written !== undefined && written.value.lease.points > 0;
   if (lease.points === 0 && !givesBack && !announces && !state.owing) return null;
   const holding = {
@@ -57,7 +60,7 @@ export function decideDraw(state: DrawState, at: Moment, rules: RateRules): Draw
     ageMs: millis(0),
     lease,
     leaseMs: rules.leaseMs,
-    claim: less(demand.claim, lease),
+    claim: less(demand.announced, lease),
     spent: state.spent,
   };
   return { row: { holdings: holdingsWith(holding, view, at, rules), slowdown: passedOn(view, at) }, lease };

@@ -54,6 +54,8 @@ export interface RowView {
 export interface Release {
   readonly at: number;
   readonly amount: Amount;
+  /** Of an open lease: how long it may be spent. */
+  readonly lastsMs?: Millis;
 }
 
 /** An instance repeats its claim after this many lease lives; what was said longer ago than that many is no longer believed. */
@@ -99,7 +101,7 @@ export function releases(view: RowView, purse: Purse, instance: string, rules: R
   for (const { value, by } of view.holdings) {
     if (value.purse !== purse || value.instance === instance) continue;
     for (const spent of value.spent) list.push({ at: by - spent.agoMs + rules.windowMs, amount: spent });
-    if (value.lease.points > 0) list.push({ at: by + value.leaseMs + rules.windowMs, amount: value.lease });
+    if (value.lease.points > 0) list.push({ at: by + value.leaseMs + rules.windowMs, amount: value.lease, lastsMs: value.leaseMs });
   }
   return list;
 }

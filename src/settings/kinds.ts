@@ -5,8 +5,8 @@ export type Read<T> = { readonly ok: true; readonly value: T } | { readonly ok: 
 
 /** One setting, and its line in the README. */
 export interface Entry<T> {
-  /** The broker's own, or OpenTelemetry's where that has one for the purpose. */
-  readonly name: `KEYBROKER_${string}` | `OTEL_${string}`;
+  /** The broker's own, or OpenTelemetry's or Azure's where they have one for the purpose. */
+  readonly name: `KEYBROKER_${string}` | `OTEL_${string}` | `APPLICATIONINSIGHTS_${string}`;
   readonly unit: string;
   /** As it would be written; null: none. */
   readonly standard: string | null;

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import type { HostSuffix } from '../domain/vault-host.ts';
 import { count, guid, list, optional, share, span, special, text, uri, url } from './kinds.ts';
+import { insightsBounds, insightsIdentityBounds, readInsights, readInsightsIdentity } from './insights.ts';
 import { readWebhooks, webhookBounds } from './webhooks.ts';
 
 const second = 1000;
@@ -163,7 +164,11 @@ export const entries = {
   serviceShare: share(['KEYBROKER_SERVICE_SHARE', 0.8, "part of the service's own limits that may be used (B2)"], 0.1, 1),
   leaseMs: span(['KEYBROKER_LEASE_MS', second, 'life of a lease of points (B3)'], 100, 5 * second),
   storeAwayShare: share(
-    ['KEYBROKER_STORE_AWAY_SHARE', 0.1, "an instance's part of the rate budget while the store is away (B3)"],
+    [
+      'KEYBROKER_STORE_AWAY_SHARE',
+      0.1,
+      "an instance's fixed part of the rate budget while the store is away (B3): at most as many instances may run as go into 1, 10 by default",
+    ],
     0.001,
     1,
   ),
@@ -202,8 +207,28 @@ export const entries = {
     url([
       'OTEL_EXPORTER_OTLP_ENDPOINT',
       null,
-      'takes metrics and traces by OTLP/HTTP; absent: none are made, and nothing is loaded for them',
+      'takes metrics and traces by OTLP/HTTP; with no connection string of Application Insights either, none are made and nothing is loaded for them',
     ]),
+  ),
+  insights: optional(
+    special(
+      ['APPLICATIONINSIGHTS_CONNECTION_STRING', null, 'takes the same metrics and traces; the host of Azure Functions reads it too'],
+      {
+        unit: 'text',
+        bounds: insightsBounds,
+        read: readInsights,
+      },
+    ),
+  ),
+  insightsIdentity: optional(
+    special(
+      [
+        'APPLICATIONINSIGHTS_AUTHENTICATION_STRING',
+        null,
+        'with which managed identity Application Insights is written to; absent: with none, by the key of its connection string',
+      ],
+      { unit: 'text', bounds: insightsIdentityBounds, read: readInsightsIdentity },
+    ),
   ),
 } as const;
 

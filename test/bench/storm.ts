@@ -53,6 +53,8 @@ export const storm: Bench = ({ note }) =>
       }
     }
     for (const one of storms) figures.push(...(await bySdk(rig, west, one)));
+    note('storm: 500 GP with a standby, the first vault hangs at that moment');
+    figures.push(...(await inOutage(rig, note)));
     return figures;
   });
 
@@ -147,4 +149,41 @@ function lastAt({ latencyMs, sentAt }: Outcome): number {
 
 function unwraps(vault: FleetVault): number {
   return vault.calls().filter(({ operation }) => operation === 'unwrapKey').length;
+}
+
+/** The first vault of two hangs at the moment of the storm: the standby's budget is the limit, and F2 wants outages of at least two keys. */
+async function inOutage(rig: Rig, note: (line: string) => void): Promise<Figure[]> {
+  const { environment } = rig;
+  const west = await addVault(environment, 'kv-storm-first');
+  const { tenant } = environment.issuer;
+  const north = await environment.fleet.addVault({ name: 'kv-storm-second', region: 'northeurope', geography: 'Europe', tenant });
+  const keys = await Promise.all([1, 2].map(() => createKey({ size: 3072, hsm: true }, west, north)));
+  const databases = await registered(rig, async (registrar) => {
+    await registrar.vault(west);
+    await registrar.vault(north);
+    const fleets: Database[][] = [];
+    for (const [number, key] of keys.entries()) {
+      fleets.push(await registrar.servers({ prefix: `away-${number}`, servers: 25, databases: 10, tier: 'GeneralPurpose', key }));
+    }
+    return fleets.flat();
+  });
+  const urls = environment.brokers.list().map(({ url }) => url);
+  const shots = databases.map((database, number) => unwrapShot(urls[number % urls.length] ?? '', database));
+  await pause(quietMs);
+  west.clearCalls();
+  north.clearCalls();
+  await west.setFault({ fault: 'hang' });
+  const outcome = await rig.http({ shots, pace: { pace: 'storm', count: shots.length, withinMs } });
+  await west.clearFault();
+  if (outcome.firstDefeat !== undefined) note(`storm: ${tally(outcome.status)}; first defeat: ${outcome.firstDefeat}`);
+  const bench = `storm ${urls.length} inst.`;
+  const storm = { name: 'outage: 500 GP', gp: databases, bc: [] };
+  const throttled = west.calls().filter(({ status }) => status === 429).length;
+  const least = leastTimeMs([{ calls: databases.length, limit: gp }]);
+  return [
+    ...figuresOf({ bench, storm, outcome, vault: north, judged: true }),
+    { bench, figure: `${storm.name}: 429 from the first vault`, unit: '', runs: [throttled], target: { exactly: 0 } },
+    { bench, figure: `${storm.name}: unwraps at the standby a database`, unit: 'ratio', runs: [unwraps(north) / databases.length] },
+    { bench, figure: `${storm.name}: time to what the standby's limits allow`, unit: 'ratio', runs: [lastAt(outcome) / least] },
+  ];
 }
