@@ -2,16 +2,11 @@ import { noTelemetry } from '../ports/telemetry.ts';
 import type { Telemetry } from '../ports/telemetry.ts';
 import type { Exporter, ExporterOptions } from './telemetry/exporter.ts';
 
-export interface TelemetryOptions extends Omit<ExporterOptions, 'endpoint'> {
-  /** Base address of an OTLP/HTTP receiver; null: nothing is exported. */
-  readonly endpoint: string | null;
-}
-
-/** Exports by OpenTelemetry, which is loaded only where there is an endpoint: without one a start costs nothing. */
-export function createTelemetry(options: TelemetryOptions): Telemetry {
-  const { endpoint, log } = options;
-  if (endpoint === null) return noTelemetry;
-  const loading = import('./telemetry/otlp.ts').then(({ exportTo }) => exportTo({ ...options, endpoint }));
+/** Exports by OpenTelemetry, which is loaded only where there is somebody to export to: else a start costs nothing. */
+export function createTelemetry(options: ExporterOptions): Telemetry {
+  const { endpoint, insights, log } = options;
+  if (endpoint === null && insights === null) return noTelemetry;
+  const loading = import('./telemetry/instruments.ts').then(({ exportTo }) => exportTo(options));
   let loaded: Exporter | undefined;
   void loading.then(
     (exporter) => (loaded = exporter),

@@ -28,7 +28,10 @@ import type { Parts } from './parts.ts';
 export interface AuditRuns {
   /** The audit of the timer's slot, begun if it was not, and what is left of others. Ends when all are done, or with the time for a run. Never rejects. */
   runSlot(): Promise<void>;
-  /** Begins an audit by hand. Rejects with `StoreAway`. */
+  /**
+   * Begins an audit by hand. Its slot is the second: of several begun within one all are the same audit, while it runs. One that has ended
+   * already saw nothing of what was mended since, so the audit is then begun with the next second. Rejects with `StoreAway`.
+   */
   begin(): Promise<Audit>;
   /** Goes on with audits that have not ended, unless this instance is at it already. Never rejects. */
   goOn(): Promise<void>;
@@ -38,6 +41,11 @@ export interface AuditRuns {
 
 /** So many pages at once: pages from all over the list of names, so that vaults are worked on side by side, a slow one among them. */
 const pagesAtOnce = 24;
+/**
+ * So many servers of a page at once. Those of a page mostly lie in one vault, of whose budget two or three use all that an audit may; more
+ * would only wait, and what they hold meanwhile, and all begin at once when there is room, is felt by the traffic beside them.
+ */
+const serversAtOnce = 3;
 /** While other instances hold all that is left, or vaults have no room, it is looked so often whether that has changed. */
 const lookAgainMs = millis(5000);
 /** An audit that did not end in so long is left as it is: later ones see the same servers. */
@@ -77,17 +85,14 @@ export function createAuditRuns(parts: Parts, auditServer: AuditServer): AuditRu
     return { report: { of, name, findings }, counts: addCounts(seen.counts, countsOf(findings)) };
   }
 
-  /**
-   * All of a page at once: what waits for its vault's budget costs nothing meanwhile.
-   * @returns how many were reported on.
-   */
+  /** @returns how many servers of the page were reported on. */
   async function workOn(claim: Claim, run: Run): Promise<number> {
     const { left, of } = claim.page;
     const finished: Finished[] = [];
     const over = new AbortController();
     let reported = 0;
     const seeAll = async (): Promise<void> => {
-      await inTurns(left, left.length, async (name) => {
+      await inTurns(left, serversAtOnce, async (name) => {
         const report = await reportOn(name, of, run);
         if (report === undefined) return;
         finished.push(report);
@@ -183,7 +188,12 @@ export function createAuditRuns(parts: Parts, auditServer: AuditServer): AuditRu
       }
       await run();
     },
-    begin: () => begin(slotByHand(clock.now())),
+    async begin() {
+      const audit = await begin(slotByHand(clock.now()));
+      if (audit.finishedAt === null) return audit;
+      await clock.pause(millis(1000 - (clock.now() % 1000)));
+      return begin(slotByHand(clock.now()));
+    },
     goOn: run,
     unfinished,
   };

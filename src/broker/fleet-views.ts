@@ -60,11 +60,23 @@ export interface DrillReport {
   readonly findings: readonly Finding[];
 }
 
+/** What the watch saw of a vault in the last hour, the present minute included: an entry a minute, null where nobody looked. */
+export interface LastHour {
+  /** Start of the first minute. */
+  readonly from: Instant;
+  readonly stepMs: Millis;
+  /** The largest part of the rate budget that was used in a window of that minute. */
+  readonly rate: readonly (number | null)[];
+  /** The worst over all instances. */
+  readonly circuit: readonly (CircuitState | null)[];
+}
+
 export interface VaultStatus extends VaultView {
   readonly latches: { readonly suspected: number; readonly confirmed: number };
   /** Since when the vault does not answer, and since when standbys serve in its stead; null while it answers. */
   readonly outageSince: Instant | null;
   readonly failoverSince: Instant | null;
+  readonly lastHour: LastHour;
 }
 
 /** Events that a webhook has not taken yet, when the oldest of them happened, and how many were given up. All zero where none is configured. */
@@ -106,7 +118,7 @@ export interface DeadEvent {
 export interface StatusView {
   readonly at: Instant;
   readonly servers: {
-    /** Counted at most half a minute ago. */
+    /** The sum of `byState`. */
     readonly total: number;
     readonly byState: Readonly<Record<ServerState, number>>;
     readonly notOnline: Page<ServerStanding>;

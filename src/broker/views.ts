@@ -52,17 +52,27 @@ function viewLink(
   };
 }
 
-const worse: Readonly<Record<CircuitState, number>> = { closed: 0, halfOpen: 1, open: 2 };
+export const worse: Readonly<Record<CircuitState, number>> = { closed: 0, halfOpen: 1, open: 2 };
+
+/** What each live instance says of the vault; this one first. */
+function saidOf(parts: Parts, vault: string, reports: readonly InstanceReport[]): readonly [VaultReport, ...VaultReport[]] {
+  const others = reports.filter((report) => report.instance !== parts.operations.instance).map((report) => report.vaults[vault]);
+  return [ownReport(parts, vault), ...others.filter((report) => report !== undefined)];
+}
+
+/** The worst that an instance says of its circuit to the vault (F2). */
+export function worstCircuit(parts: Parts, vault: string, reports: readonly InstanceReport[]): VaultReport {
+  return saidOf(parts, vault, reports).reduce((a, b) => (worse[b.circuit] > worse[a.circuit] ? b : a));
+}
 
 /** A vault with its circuit over all instances: the worst shows, with how many see what (F2). Rejects with `StoreAway`. */
 export async function viewVault(parts: Parts, vault: Vault, reports: readonly InstanceReport[]): Promise<VaultView> {
   const { admission, association, rules } = parts;
   const { counts } = await association.read(vault.name);
   const used = associationPoints(counts, rules.association);
-  const mine = ownReport(parts, vault.name);
-  const others = reports.filter((report) => report.instance !== parts.operations.instance).map((report) => report.vaults[vault.name]);
-  const seen = [mine, ...others].filter((report) => report !== undefined);
-  const worst = seen.reduce((a, b) => (worse[b.circuit] > worse[a.circuit] ? b : a), mine);
+  const seen = saidOf(parts, vault.name, reports);
+  const worst = worstCircuit(parts, vault.name, reports);
+  const [mine] = seen;
   const count = (state: CircuitState): number => seen.filter((report) => report.circuit === state).length;
   return {
     ...vault,

@@ -64,6 +64,12 @@ export function viewStatus(status: StatusView): z.output<typeof answers.status> 
       latches: vault.latches,
       outageSince: time(vault.outageSince),
       failoverSince: time(vault.failoverSince),
+      lastHour: {
+        ...vault.lastHour,
+        from: toRfc3339(vault.lastHour.from),
+        rate: [...vault.lastHour.rate],
+        circuit: [...vault.lastHour.circuit],
+      },
     })),
     audit: status.audit && viewAudit(status.audit),
     oldestProof: status.oldestProof && { ...status.oldestProof, provenAt: toRfc3339(status.oldestProof.provenAt) },

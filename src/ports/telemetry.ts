@@ -20,7 +20,13 @@ export interface EndedOperation {
   readonly trace: Trace | null;
 }
 
-/** What is read, not counted: units by UCUM, names by OpenTelemetry's conventions. */
+/** What is counted at the end of each operation: units by UCUM, names by OpenTelemetry's conventions. */
+export const measures = {
+  'keybroker.operations': { unit: '{operation}', description: 'key operations that ended, by what they came to' },
+  'keybroker.operation.duration': { unit: 's', description: 'from the authorised request to the answer' },
+} as const;
+
+/** What is read, not counted. */
 export const readings = {
   'keybroker.circuit.state': { unit: '1', description: "1 for the state of this instance's circuit to the vault, 0 for the others" },
   'keybroker.queue.length': { unit: '{call}', description: 'calls of this instance that wait for the rate budget of the vault' },

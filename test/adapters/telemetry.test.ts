@@ -12,7 +12,7 @@ import type { EndedOperation, Reading, Telemetry } from '../../src/ports/telemet
 import { startOtlpReceiver, told } from '../support/otlp-receiver.ts';
 
 const loaded = vi.hoisted(() => ({ times: 0 }));
-vi.mock('../../src/adapters/telemetry/otlp.ts', async (original) => {
+vi.mock('../../src/adapters/telemetry/instruments.ts', async (original) => {
   loaded.times += 1;
   return await original();
 });
@@ -28,7 +28,7 @@ async function startReceiver(status = 200) {
   return receiver;
 }
 
-const about = { instance: 'instance-1', deployment: 'urn:keybroker:test', log: () => undefined };
+const about = { insights: null, instance: 'instance-1', deployment: 'urn:keybroker:test', log: () => undefined };
 const traceId = '0af7651916cd43dd8448eb211c80319c';
 const parent = 'b7ad6b7169203331';
 
@@ -46,7 +46,7 @@ const ended: EndedOperation = {
 };
 
 // The first test of this file: what was loaded once stays loaded.
-test('without an endpoint nothing is loaded', async () => {
+test('with nobody to export to nothing is loaded', async () => {
   expect(createTelemetry({ ...about, endpoint: null })).toBe(noTelemetry);
   expect(loaded.times).toBe(0);
   const receiver = await startReceiver();

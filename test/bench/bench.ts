@@ -3,6 +3,7 @@ import { cpus } from 'node:os';
 import { printTable, rowOf } from './figures.ts';
 import type { Figure, Row } from './figures.ts';
 import { admission } from './admission.ts';
+import { audit } from './audit.ts';
 import { batch } from './batch.ts';
 import { coldstart } from './coldstart.ts';
 import { cpu } from './cpu.ts';
@@ -36,6 +37,7 @@ const benches: Readonly<Record<string, Bench>> = {
   storm,
   outage,
   memory,
+  audit,
   admission,
   coldstart,
 };

@@ -62,6 +62,48 @@ describe('the status document', () => {
     expect(shown.oldestProof).toBeNull();
   });
 
+  it('counts each server once, whatever changes: registered, gone online and removed servers show at once', async () => {
+    const counts = async () => {
+      const { byState, total } = (await status()).servers;
+      expect(Object.values(byState).reduce((sum, one) => sum + one, 0)).toBe(total);
+      return [total, byState.online, byState.pendingValidation];
+    };
+    await fleet.addServer('sql-a');
+    expect(await counts()).toEqual([1, 1, 0]);
+    await fleet.addServer('sql-b', { server: { state: 'pendingValidation' } });
+    expect(await counts()).toEqual([2, 1, 1]);
+    await fleet.addServer('sql-b', { server: { state: 'online' } });
+    expect(await counts()).toEqual([2, 2, 0]);
+    await fleet.removeServer('sql-a');
+    expect(await counts()).toEqual([1, 1, 0]);
+  });
+
+  it('shows the last hour of each vault by the minute: the worst that a pass of the watch saw, null where none looked', async () => {
+    const shown = async () => (await status()).vaults.find(({ name }) => name === 'west')!.lastHour;
+    expect(await shown()).toMatchObject({ stepMs: minute, rate: Array(60).fill(null), circuit: Array(60).fill(null) });
+    for (const used of [100, 730, 20]) {
+      one.budget.used = used;
+      await one.roads.watch();
+      await fleet.clock.advance(15_000);
+    }
+    await fleet.clock.advance(2 * minute);
+    const hour = await shown();
+    expect(hour.from % minute).toBe(0);
+    expect(hour.rate.slice(-4)).toEqual([null, 0.73, null, null]);
+    expect(hour.circuit.slice(-4)).toEqual([null, 'closed', null, null]);
+    await fleet.clock.advance(58 * minute);
+    expect((await shown()).rate).toEqual(Array(60).fill(null));
+  });
+
+  it('of two instances that watch the same minute the worse sight stays', async () => {
+    const two = fleet.start('two');
+    one.budget.used = 400;
+    two.budget.used = 100;
+    await one.roads.watch();
+    await two.roads.watch();
+    expect((await status()).vaults[0]!.lastHour.rate.at(-1)).toBe(0.4);
+  });
+
   it('looks at no server that is online: its cost does not grow with them', async () => {
     const readsOf = async (): Promise<number> => {
       const reads: string[] = [];

@@ -13,12 +13,12 @@ const managesWithoutImportMeta = ['node_modules/open/index.js'];
 const app = join(root, 'functions/main.ts');
 
 /** What few need and is large is a bundle of its own: the engine would read it at each start, though nothing of it ran. */
-const telemetry = join(root, 'src/adapters/telemetry/otlp.ts');
+const telemetry = join(root, 'src/adapters/telemetry/instruments.ts');
 export const telemetryBundle = 'telemetry.cjs';
 const loadedLater: Plugin = {
   name: 'loaded later',
   setup({ onResolve }) {
-    onResolve({ filter: /\/telemetry\/otlp\.ts$/ }, ({ kind }) =>
+    onResolve({ filter: /\/telemetry\/instruments\.ts$/ }, ({ kind }) =>
       kind === 'dynamic-import' ? { path: `./${telemetryBundle}`, external: true } : undefined,
     );
   },

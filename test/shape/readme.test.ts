@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { settingsTable } from '../../src/settings.ts';
+import { readmeTables } from '../support/readme-tables.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
@@ -11,9 +11,9 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as
 };
 
 describe('the README says what is', () => {
-  test('its table of settings is the one that the broker reads (npm run readme writes it)', () => {
-    const [, table] = /<!-- settings -->\n([\s\S]*?)\n?<!-- \/settings -->/.exec(readme) ?? [];
-    expect(table?.trim()).toBe(settingsTable());
+  test.each(Object.entries(readmeTables))('its table of %s is the one of the code (npm run readme writes it)', (mark, expected) => {
+    const [, table] = new RegExp(`<!-- ${mark} -->\\n([\\s\\S]*?)\\n?<!-- /${mark} -->`).exec(readme) ?? [];
+    expect(table?.trim()).toBe(expected);
   });
 
   test('every script that it names exists', () => {

@@ -14,6 +14,7 @@ import { createMemoryAccessLog } from './memory-access-log.ts';
 import { createMemoryAssociationLedger } from './memory-association-ledger.ts';
 import { createMemoryAuditStore } from './memory-audit-store.ts';
 import { createMemoryEventLog } from './memory-event-log.ts';
+import { createMemoryHistory } from './memory-history.ts';
 import { createMemoryInstances } from './memory-instances.ts';
 import { createMemoryOperationLog } from './memory-operation-log.ts';
 import { createMemoryRegistry } from './memory-registry.ts';
@@ -78,6 +79,7 @@ export interface AuditFleet {
   start(name: string): AuditInstance;
   /** Registers a server with a protector in West and a standby of it in North, unless `links` says otherwise. */
   addServer(name: string, changes?: { readonly server?: Partial<Server>; readonly links?: readonly Link[] }): Promise<void>;
+  removeServer(name: string): Promise<void>;
   /** Runs an instance's timer, moving time on until it is done, for at most so long. */
   audit(instance: AuditInstance, most?: number): Promise<void>;
   findings(instance: AuditInstance, slot: string, changes?: readonly AuditFinding['change'][]): Promise<readonly AuditFinding[]>;
@@ -144,6 +146,7 @@ export async function auditFleet(start = Date.UTC(2026, 10, 22, 6, 0, 1)): Promi
       operations: createMemoryOperationLog(ownStore, { instance: name, log: () => true, queueLength: 0 }),
       events: createMemoryEventLog(ownStore),
       instances: createMemoryInstances(ownStore),
+      history: createMemoryHistory(ownStore),
       controlPlane: { vaultStatus: () => Promise.resolve('exists') },
       permissions: { granted: () => Promise.resolve(null) },
       audits: createMemoryAuditStore(ownStore),
@@ -166,6 +169,9 @@ export async function auditFleet(start = Date.UTC(2026, 10, 22, 6, 0, 1)): Promi
       const registered = aRegistered(name, [['orders', 'GeneralPurpose']], links ?? [primary, standbyOf(primary, 'north', 'k1')]);
       const next = { ...registered, server: aServer(name, { region: 'westeurope', ...server }) };
       await registry.changeServer(name, () => ({ next, events: [] }));
+    },
+    async removeServer(name) {
+      await registry.changeServer(name, () => ({ next: null, events: [] }));
     },
     async audit({ roads }, most = 480_000) {
       const run = { over: false };

@@ -4,6 +4,7 @@ import { createAuditStore } from '../../src/adapters/tables/audit-store.ts';
 import { createBudgetLedger } from '../../src/adapters/tables/budget-ledger.ts';
 import { createDeliveries } from '../../src/adapters/tables/deliveries.ts';
 import { createEventLog } from '../../src/adapters/tables/event-log.ts';
+import { createHistory } from '../../src/adapters/tables/history.ts';
 import { createInstances } from '../../src/adapters/tables/instances.ts';
 import { createOperationLog } from '../../src/adapters/tables/operation-log.ts';
 import { createRegistry } from '../../src/adapters/tables/registry.ts';
@@ -12,11 +13,12 @@ import type { BudgetRow } from '../../src/domain/budget.ts';
 import type { NumberedRecord } from '../../src/domain/operation.ts';
 import { instant, millis } from '../../src/domain/time.ts';
 import { describeAccessLog } from '../contract/access-log.ts';
-import { describeAssociationLedger } from '../contract/association-ledger.ts';
+import { describeAssociationLedger, pointsOf } from '../contract/association-ledger.ts';
 import { describeAuditStore } from '../contract/audit-store.ts';
 import { describeBudgetLedger } from '../contract/budget-ledger.ts';
 import { describeDeliveries } from '../contract/deliveries.ts';
 import { describeEventLog } from '../contract/event-log.ts';
+import { describeHistory } from '../contract/history.ts';
 import { describeInstances } from '../contract/instances.ts';
 import { describeOperationLog } from '../contract/operation-log.ts';
 import { describeRegistry } from '../contract/registry.ts';
@@ -75,7 +77,7 @@ export function describeTableAdapters(name: string, factory: () => Promise<Table
     async () => {
       const rig = await factory();
       const clock = virtualClock(morning);
-      return { clock, open: () => createAssociationLedger(rig.open(), clock) };
+      return { clock, open: () => createAssociationLedger(rig.open(), clock, pointsOf) };
     },
     runs,
   );
@@ -127,6 +129,11 @@ export function describeTableAdapters(name: string, factory: () => Promise<Table
   describeDeliveries(name, async () => {
     const rig = await factory();
     return { setAway: (away) => rig.setAway(away), open: () => createDeliveries(rig.open()) };
+  });
+
+  describeHistory(name, async () => {
+    const rig = await factory();
+    return { setAway: (away) => rig.setAway(away), open: () => createHistory(rig.open()) };
   });
 
   describeInstances(name, async () => {

@@ -1,14 +1,14 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { settingsTable } from '../../src/settings.ts';
+import { readmeTables } from './readme-tables.ts';
 
-/** Writes the table of settings into the README, between its marks. */
+/** Writes the tables that follow from the code into the README, between their marks. */
 const path = join(resolve(import.meta.dirname, '../..'), 'README.md');
-const text = readFileSync(path, 'utf8');
-writeFileSync(
-  path,
-  text.replace(
-    /(<!-- settings -->\n)[\s\S]*(<!-- \/settings -->)/,
-    (_all, begin: string, end: string) => `${begin}${settingsTable()}\n${end}`,
-  ),
-);
+let text = readFileSync(path, 'utf8');
+for (const [mark, table] of Object.entries(readmeTables)) {
+  text = text.replace(
+    new RegExp(`(<!-- ${mark} -->\\n)[\\s\\S]*(<!-- /${mark} -->)`),
+    (_all, begin: string, end: string) => `${begin}${table}\n${end}`,
+  );
+}
+writeFileSync(path, text);

@@ -4,10 +4,10 @@
  */
 export const script = String.raw`
 'use strict';
-const hour = 3600e3, every = 10e3;
+const every = 10e3;
 const byId = (id) => document.getElementById(id);
 const kept = (name, fallback) => { try { return JSON.parse(sessionStorage.getItem(name)) ?? fallback; } catch { return fallback; } };
-const keep = (name, value) => { try { sessionStorage.setItem(name, JSON.stringify(value)); } catch { /* A full or forbidden storage costs the picture of the last hour only. */ } };
+const keep = (name, value) => { try { sessionStorage.setItem(name, JSON.stringify(value)); } catch { /* A full or forbidden storage: the token is asked for at the next load. */ } };
 function make(tag, attributes, ...children) {
   const node = /^(svg|path|line|rect|title)$/.test(tag) ? document.createElementNS('http://www.w3.org/2000/svg', tag) : document.createElement(tag);
   for (const [name, value] of Object.entries(attributes ?? {})) node.setAttribute(name, value);
@@ -15,7 +15,7 @@ function make(tag, attributes, ...children) {
   return node;
 }
 
-let token = kept('keybroker.token', null), history_ = kept('keybroker.history', {}), shown = null, offset = 0, timer, asking = 0;
+let token = kept('keybroker.token', null), shown = null, offset = 0, timer, asking = 0;
 const given = /^#token=(.+)$/.exec(location.hash);
 if (given) {
   // Gone from the address bar and from the browser's history before anything is sent.
@@ -36,7 +36,7 @@ byId('in').addEventListener('submit', (event) => {
   if (token === '') return signIn('An access token is needed.');
   keep('keybroker.token', token); start();
 });
-byId('out').addEventListener('click', () => { history_ = {}; sessionStorage.clear(); signIn('You are signed out.'); });
+byId('out').addEventListener('click', () => { sessionStorage.clear(); signIn('You are signed out.'); });
 
 async function read(path) {
   const answer = await fetch(path, { headers: { authorization: 'Bearer ' + token }, cache: 'no-store', signal: AbortSignal.timeout(every * 2) });
@@ -45,12 +45,9 @@ async function read(path) {
   throw Object.assign(new Error(body.title ?? 'the broker answered ' + answer.status), { status: answer.status });
 }
 
-async function start() {
+function start() {
   byId('in').hidden = true; byId('out').hidden = false;
-  await poll();
-  // What the circuits did before this page was opened.
-  if (token !== null) await pastCircuits().catch(() => undefined);
-  if (shown) show();
+  void poll();
 }
 
 async function poll() {
@@ -60,7 +57,7 @@ async function poll() {
     const status = await read('/v1/status?limit=200');
     if (mine !== asking) return;
     offset = Date.parse(status.at) - Date.now();
-    shown = status; note(status); show(); connected(null);
+    shown = status; show(); connected(null);
   } catch (error) {
     if (mine !== asking) return;
     if (error.status === 401) return signIn('The token is not valid, or no longer. Give a new one.');
@@ -73,35 +70,6 @@ async function poll() {
 function connected(trouble) {
   byId('age').className = trouble ? 'word bad' : 'soft';
   byId('age').textContent = (shown ? 'As of ' + new Date(shown.at).toLocaleTimeString() : '') + (trouble ? ' (not current: ' + trouble + ')' : '');
-}
-
-const pastOf = (name) => (history_[name] ??= { use: [], circuit: [] });
-function note({ at, vaults }) {
-  const now = Date.parse(at);
-  for (const { name, rate, circuit } of vaults) {
-    const past = pastOf(name);
-    past.use = [...past.use, [now, rate.limit > 0 ? rate.used / rate.limit : 0]].filter(([t]) => t > now - hour).slice(-400);
-    if (past.circuit.at(-1)?.[1] !== circuit.state) past.circuit.push([now, circuit.state]);
-    past.circuit = past.circuit.filter(([,], n) => (past.circuit[n + 1]?.[0] ?? now) > now - hour);
-  }
-  keep('keybroker.history', history_);
-}
-
-async function pastCircuits() {
-  const since = new Date(Date.now() + offset - hour).toISOString(), met = {};
-  for (let after = '', pages = 0; pages < 10; pages += 1) {
-    const { items, next } = await read('/v1/events?limit=1000&since=' + since + after);
-    for (const { type, subject, time } of items) {
-      const state = { 'keybroker.circuit.opened': 'open', 'keybroker.circuit.closed': 'closed' }[type];
-      if (state) (met[subject] ??= []).push([Date.parse(time), state]);
-    }
-    if (next === null) break;
-    after = '&after=' + encodeURIComponent(next);
-  }
-  for (const [name, changes] of Object.entries(met)) {
-    const past = pastOf(name), first = past.use[0]?.[0] ?? Infinity;
-    past.circuit = [...changes.filter(([t]) => t < first), ...past.circuit];
-  }
 }
 
 const span = (ms) => {
@@ -154,19 +122,20 @@ function vaultCard(vault, rank) {
   return make('li', { class: 'card ' + ['bad', 'warn', 'good'][rank] }, make('h3', null, name), make('p', { class: 'word' }, word),
     make('p', { class: 'soft' }, region + ' · ' + Math.round((100 * rate.used) / rate.limit) + ' % of the rate, ' + association.used + ' of ' + association.limit + ' points · p50 ' + ms(latencyMs.p50) + ', p99 ' + ms(latencyMs.p99)),
     make('p', latches.confirmed > 0 ? { class: 'word bad' } : null, latches.confirmed + ' confirmed latches, ' + latches.suspected + ' suspected'),
-    picture(name), make('div', { class: 'scale', 'aria-hidden': 'true' }, make('span', null, '1 h ago'), make('span', null, 'rate used, circuit below'), make('span', null, 'now')));
+    picture(vault), make('div', { class: 'scale', 'aria-hidden': 'true' }, make('span', null, '1 h ago'), make('span', null, 'rate used, circuit below'), make('span', null, 'now')));
 }
 
-function picture(name) {
-  const now = Date.parse(shown.at), { use, circuit } = pastOf(name), x = (t) => (100 * Math.max(0, t - now + hour)) / hour, y = (share) => 56 - 54 * Math.min(1, share);
-  const bands = circuit.map(([t, state], n) => [state, Math.max(t, now - hour), circuit[n + 1]?.[0] ?? now]).filter(([, from, to]) => to >= from);
-  const open = bands.filter(([state]) => state === 'open').reduce((sum, [, from, to]) => sum + to - from, 0), most = Math.max(0, ...use.map(([, share]) => share));
-  const says = 'Last hour: at most ' + Math.round(most * 100) + ' % of the rate was used; the circuit was open for ' + span(open) + '.';
-  const line = use.map(([t, share]) => x(t).toFixed(2) + ' ' + y(share).toFixed(2)).join(' L');
+// A column a minute: how much of the rate was used, and below it the circuit. Minutes in which nobody looked stay empty.
+function picture({ lastHour: { rate, circuit, stepMs } }) {
+  const wide = 100 / rate.length, seen = rate.filter((share) => share !== null), of = (state) => circuit.filter((one) => one === state).length;
+  const lasted = (n) => span(n * stepMs);
+  const says = seen.length === 0 ? 'Last hour: nothing was seen yet.' : 'Last hour: at most ' + Math.round(Math.max(...seen) * 100) + ' % of the rate was used; the circuit was open for '
+    + lasted(of('open')) + (of('halfOpen') > 0 ? ' and half open for ' + lasted(of('halfOpen')) : '') + (seen.length < rate.length ? '; nothing was seen for ' + lasted(rate.length - seen.length) : '') + '.';
+  const column = (kind, n, top, height) => make('rect', { class: kind, x: (n * wide).toFixed(2), width: wide.toFixed(2), y: top.toFixed(2), height: height.toFixed(2) });
   return make('svg', { viewBox: '0 0 100 72', preserveAspectRatio: 'none', role: 'img', 'aria-label': says }, make('title', null, says),
     make('line', { class: 'axis', x1: 0, x2: 100, y1: 56, y2: 56 }), make('line', { class: 'axis', x1: 0, x2: 100, y1: 2, y2: 2 }),
-    use.length === 0 ? null : make('path', { class: 'use', d: 'M' + x(use[0][0]).toFixed(2) + ' 56 L' + line + ' L' + x(use.at(-1)[0]).toFixed(2) + ' 56 Z' }),
-    ...bands.map(([state, from, to]) => make('rect', { class: state, x: x(from).toFixed(2), width: Math.max(0.6, x(to) - x(from)).toFixed(2), y: 61, height: state === 'open' ? 11 : 5 })));
+    ...rate.map((share, n) => (share === null ? null : column('use', n, 56 - 54 * Math.min(1, share), 54 * Math.min(1, share)))),
+    ...circuit.map((state, n) => (state === null ? null : column(state, n, 61, state === 'open' ? 11 : 5))));
 }
 
 function tick() {

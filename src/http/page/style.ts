@@ -16,7 +16,7 @@ p { margin: 4px 0; } .soft { color: var(--soft); } [hidden] { display: none !imp
 .word { font-weight: 600; } .left { font-size: 1.9rem; font-weight: 650; margin: 2px 0; }
 .numbers { display: flex; flex-wrap: wrap; gap: 10px; list-style: none; padding: 0; margin: 12px 0 0; }
 .numbers li { background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: 8px 14px; } .numbers b { display: block; font-size: 1.5rem; line-height: 1.15; }
-svg { display: block; width: 100%; height: 72px; margin-top: 8px; } .use { fill: var(--use); fill-opacity: .25; stroke: var(--use); stroke-width: 1.5; vector-effect: non-scaling-stroke; }
+svg { display: block; width: 100%; height: 72px; margin-top: 8px; } .use { fill: var(--use); }
 .axis { stroke: var(--line); stroke-width: 1; vector-effect: non-scaling-stroke; } .closed { fill: var(--good); } .open { fill: var(--bad); } .halfOpen { fill: var(--warn); }
 .scale { display: flex; justify-content: space-between; font-size: .8rem; color: var(--soft); }
 form { max-width: 560px; } label { display: block; font-weight: 600; margin-bottom: 6px; }

@@ -84,6 +84,8 @@ export const link = z
 
 const points = { used: z.number(), limit: z.number() };
 
+export const circuitState = z.enum(['closed', 'open', 'halfOpen']);
+
 export const vaultFields = {
   name: vaultName,
   uri: text,
@@ -92,7 +94,7 @@ export const vaultFields = {
   geography: place,
   subscriptionId: guid,
   circuit: z.object({
-    state: z.enum(['closed', 'open', 'halfOpen']),
+    state: circuitState,
     since: z.nullable(time),
     instances: z.object({ closed: count, open: count, halfOpen: count }),
   }),

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { count, finding, findingFields, keyId, ms, next, standing, text, time, vaultFields } from './answers.ts';
+import { circuitState, count, finding, findingFields, keyId, ms, next, standing, text, time, vaultFields } from './answers.ts';
 import { named, serverName, slot } from './words.ts';
 
 /* Audits, drills and the status document; see `answers.ts`. */
@@ -56,6 +56,19 @@ export const drill = z
   })
   .register(named, { id: 'Drill', description: 'Whether a failover of the server would work now, proven at each standby.' });
 
+const lastHour = z
+  .object({
+    from: time,
+    stepMs: ms,
+    rate: z.array(z.nullable(z.number().check(z.gte(0)))),
+    circuit: z.array(z.nullable(circuitState)),
+  })
+  .register(named, {
+    id: 'LastHour',
+    description:
+      'What was seen of a vault, an entry a minute from `from` on, the present minute last; null where nobody looked. `rate`: the largest part of its rate budget that was used, 1 being all; `circuit`: the worst over all instances.',
+  });
+
 const notOnline = z.object({ name: serverName, ...standing });
 
 export const status = z
@@ -72,6 +85,7 @@ export const status = z
         latches: z.object({ suspected: count, confirmed: count }),
         outageSince: z.nullable(time),
         failoverSince: z.nullable(time),
+        lastHour,
       }),
     ),
     audit: z.nullable(auditHead),
