@@ -63,6 +63,9 @@ interface HeldToken {
 /** A token is not used in the last moments of its life: it has a way to go, and clocks differ. */
 const expiryMargin = millis(-5_000);
 
+/** Longer than a healthy endpoint needs, and shorter than a request of a caller may take (C5), so that one hung connection fails no one twice. */
+const seemsHungMs = 4_000;
+
 const tooLate: TokenAnswer = { ok: false, fault: fault('identityOutage', 'no token was there in time', { code: 'DEADLINE' }) };
 
 class TokenSource {
@@ -73,6 +76,7 @@ class TokenSource {
   #credential: Promise<ManagedIdentityCredential> | undefined;
   #held: HeldToken | undefined;
   #underWay: Promise<TokenAnswer> | undefined;
+  #askedAt = Number.NEGATIVE_INFINITY;
   #notBefore = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock, options: { readonly clientId: string | null; readonly scope: string; readonly renewalPauseMs: Millis }) {
@@ -111,12 +115,16 @@ class TokenSource {
     return (await beforeDeadline(answer, within)) ?? tooLate;
   }
 
-  /** One request at a time; whoever comes meanwhile shares it. */
+  /** Whoever comes meanwhile shares the request that is under way. One that seems to hang is left alone, since it may only be slow, and another is made. */
   #acquire(): Promise<TokenAnswer> {
-    this.#underWay ??= this.#ask().finally(() => {
-      this.#underWay = undefined;
+    const now = this.#clock.elapsed();
+    if (this.#underWay && now - this.#askedAt < seemsHungMs) return this.#underWay;
+    const asked = this.#ask().finally(() => {
+      if (this.#underWay === asked) this.#underWay = undefined;
     });
-    return this.#underWay;
+    this.#askedAt = now;
+    this.#underWay = asked;
+    return asked;
   }
 
   async #ask(): Promise<TokenAnswer> {

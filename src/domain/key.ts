@@ -1,7 +1,11 @@
 declare const keyIdBrand: unique symbol;
 declare const thumbprintBrand: unique symbol;
 
-/** A full versioned key URI, normalised: `https://{vault}/keys/{name}/{version}`, host in lower case, no user info, query or fragment. */
+/**
+ * A full versioned key URI, normalised: `https://{vault}/keys/{name}/{version}`, no user info, query or fragment, all of it in lower case. Key Vault
+ * has clients compare object identifiers without regard to case ("Object identifiers" in its overview of keys, secrets and certificates): two
+ * spellings of one key would be two links, of which one could be latched and the other not.
+ */
 export type KeyId = string & { readonly [keyIdBrand]: true };
 
 /** RFC 7638 SHA-256 thumbprint of a public RSA JWK, base64url without padding (43 letters). */
@@ -37,10 +41,11 @@ export function parseKeyId(text: string): KeyIdParts | undefined {
   const path = keyPath.exec(url.pathname);
   const [, name, version] = path ?? [];
   if (name === undefined || version === undefined) return undefined;
-  const keyId = `${url.origin}/keys/${name}/${version}`;
-  // Comparing with the text refuses user info, `?`, `#`, encoded letters and dot segments in one go; only the host's case is free.
-  if (keyId.toLowerCase() !== text.toLowerCase()) return undefined;
-  return { keyId: keyId as KeyId, vaultUri: url.origin, name, version };
+  const named = { name: name.toLowerCase(), version: version.toLowerCase() };
+  const keyId = `${url.origin}/keys/${named.name}/${named.version}`;
+  // Comparing with the text refuses user info, `?`, `#`, encoded letters and dot segments in one go; only case is free.
+  if (keyId !== text.toLowerCase()) return undefined;
+  return { keyId: keyId as KeyId, vaultUri: url.origin, ...named };
 }
 
 const thumbprintForm = /^[A-Za-z0-9_-]{43}$/;

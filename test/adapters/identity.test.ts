@@ -145,4 +145,20 @@ describe('deadlines', () => {
     expect(await identities.token(null, scope, millis(60))).toMatchObject({ ok: false });
     expect(endpoint.seen).toHaveLength(1);
   });
+
+  it('C5: a request that seems to hang is not waited for by who comes 4 s later, and its end takes nothing away', async () => {
+    const brief = () => identities.token(null, scope, millis(60));
+    endpoint.answer('hang');
+    expect(await brief()).toMatchObject({ ok: false, fault: { class: 'identityOutage' } });
+    endpoint.answer(undefined);
+    advanced = 3_000;
+    expect(await brief()).toMatchObject({ ok: false });
+    expect(endpoint.seen).toHaveLength(1);
+    advanced = 5_000;
+    const second = await token();
+    expect(endpoint.seen).toHaveLength(2);
+    endpoint.breakOff();
+    expect(await token()).toBe(second);
+    expect(endpoint.seen).toHaveLength(2);
+  });
 });

@@ -12,11 +12,11 @@ describe('a key id is a full versioned key URI, normalised', () => {
       { keyId: good, vaultUri: 'https://kv-west.vault.azure.net', name: 'tde', version },
     ],
     [
-      `https://kv-a.vault.localhost:8443/keys/Tde-1/${version}`,
+      `https://kv-a.vault.localhost:8443/keys/Tde-1/${version.toUpperCase()}`,
       {
-        keyId: `https://kv-a.vault.localhost:8443/keys/Tde-1/${version}`,
+        keyId: `https://kv-a.vault.localhost:8443/keys/tde-1/${version}`,
         vaultUri: 'https://kv-a.vault.localhost:8443',
-        name: 'Tde-1',
+        name: 'tde-1',
         version,
       },
     ],

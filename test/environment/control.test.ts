@@ -225,6 +225,8 @@ it('starts instances and kills them as kill -9 would', async () => {
   expect(() => process.kill(started.pid, 0)).toThrow('ESRCH');
   expect((await overview()).brokers.map(({ instance }) => instance)).toEqual([0, 1]);
   expect((await raw(`DELETE /instances/${String(started.instance)}`)).status).toBe(404);
+  expect(await control('POST /instances')).toMatchObject({ instance: started.instance });
+  await control(`DELETE /instances/${String(started.instance)}`);
   await control('POST /clock', { advance: '-PT1H' });
 });
 

@@ -6,7 +6,7 @@ import type { Storage } from './storage.ts';
 import { startTableProxy } from './table-proxy.ts';
 import type { TableFault, TableProxy } from './table-proxy.ts';
 
-/** A running broker instance; `instance` is its number in the order of starts, from 0. */
+/** A running broker instance; `instance` is its number, from 0: at its start the lowest that no other had. */
 export interface Broker extends BrokerProcess {
   readonly instance: number;
   /** Its requests to the tables, as {@link TableProxy.requests} counts them. */
@@ -46,14 +46,15 @@ interface Member {
 export function createBrokers(options: BrokersOptions): Brokers {
   const { storage, clock, onLine } = options;
   const members = new Map<number, Member>();
-  let started = 0;
+  /** Of the instances that run or start. */
+  const numbers = new Set<number>();
   let faultOfAll: TableFault | undefined;
 
   async function start(settings: Readonly<Record<string, string>> = {}): Promise<Broker> {
-    const instance = started++;
+    const instance = takeLowest(numbers);
     const proxy = await startTableProxy(storage.ports.table);
-    await proxy.setFault(faultOfAll);
     try {
+      await proxy.setFault(faultOfAll);
       const env = { ...instanceEnvironment(storage, proxy, clock), ...options.env, ...settings };
       const port = options.firstPort === 0 ? 0 : options.firstPort + instance;
       const process = await startBroker({
@@ -66,6 +67,7 @@ export function createBrokers(options: BrokersOptions): Brokers {
       members.set(instance, { broker, proxy });
       void process.ended.then(async () => {
         members.delete(instance);
+        numbers.delete(instance);
         onLine(`broker ${String(instance)}: the process has ended`);
         await proxy.close();
       });
@@ -73,6 +75,7 @@ export function createBrokers(options: BrokersOptions): Brokers {
       await broker.setClock(clock.offsetMs());
       return broker;
     } catch (error) {
+      numbers.delete(instance);
       await proxy.close();
       throw error;
     }
@@ -100,6 +103,14 @@ export function createBrokers(options: BrokersOptions): Brokers {
       await Promise.all(running().map(({ broker }) => broker.stop()));
     },
   };
+}
+
+/** So that an instance that is started in the stead of a killed one listens where clients look for that. */
+function takeLowest(numbers: Set<number>): number {
+  let lowest = 0;
+  while (numbers.has(lowest)) lowest += 1;
+  numbers.add(lowest);
+  return lowest;
 }
 
 /** What Azure and the environment tell one instance. */

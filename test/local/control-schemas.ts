@@ -30,7 +30,7 @@ export const schemas = {
   access: z.strictObject({ principal: z.string().min(1).optional(), allow: z.array(z.enum(operations)) }),
   deletion: z.strictObject({ answers: z.enum(deletedAnswers).default('nxdomain') }),
   newKey: z.strictObject({
-    name: z.string().regex(/^[0-9A-Za-z-]{1,127}$/, 'is no name of a key'),
+    name: z.string().regex(/^[0-9A-Za-z-]{1,127}$/, 'is no name of a key: 1 to 127 letters, digits and hyphens'),
     size: z.union([z.literal(2048), z.literal(3072), z.literal(4096)]).default(2048),
     hsm: z.boolean().default(false),
     keyOps: z.array(cryptoOperation).optional(),

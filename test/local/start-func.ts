@@ -12,6 +12,7 @@ import { createClock } from './clock.ts';
 import { startEnvironment } from './environment.ts';
 import type { EnvironmentPorts } from './environment.ts';
 import { startIssuer } from './issuer.ts';
+import { onParentGone } from './parent.ts';
 import { startStorage } from './storage.ts';
 import type { Storage, StoragePorts } from './storage.ts';
 
@@ -145,6 +146,7 @@ if (import.meta.main) {
     });
     const end = (): void => void running.stop().then(() => process.exit());
     for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, end);
+    onParentGone(end);
     running.child.once('exit', end);
     console.log(`\n${running.greeting}\n`);
   } catch (error) {

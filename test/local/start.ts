@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { callerToken, hostToken } from './callers.ts';
 import { startEnvironment } from './environment.ts';
 import type { Environment, EnvironmentPorts } from './environment.ts';
+import { onParentGone } from './parent.ts';
 
 /** `npm start [-- --instances N]`: the local environment on its usual ports, until Ctrl-C. */
 const ports: EnvironmentPorts = { control: 7070, broker: 7071, blob: 10_000, queue: 10_001, table: 10_002 };
@@ -49,6 +50,7 @@ function stopOnSignal(environment: Environment): void {
   };
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
+  onParentGone(stop);
 }
 
 function greeting({ control, brokers, fleet, issuer, storage, ca, servers }: Environment): string {

@@ -15,6 +15,8 @@ export interface ScriptedIdentity {
   answer(step: TokenStep | undefined): void;
   /** Seconds until the tokens given out expire. */
   lifetime(seconds: number): void;
+  /** Resets the connections of requests that hang. */
+  breakOff(): void;
   close(): Promise<void>;
 }
 
@@ -50,6 +52,7 @@ export async function startScriptedIdentity(now: () => number = Date.now): Promi
     seen,
     answer: (next) => (step = next),
     lifetime: (seconds) => (lifetimeSeconds = seconds),
+    breakOff: () => server.closeAllConnections(),
     close() {
       server.closeAllConnections();
       return new Promise((resolve) => server.close(() => resolve()));

@@ -1,5 +1,5 @@
 import type { Fault, Reach } from '../../domain/fault.ts';
-import type { KeyId, KeyOperation } from '../../domain/key.ts';
+import { parseKeyId, type KeyId, type KeyOperation } from '../../domain/key.ts';
 import type { Vault } from '../../domain/vault.ts';
 import { fault } from '../fault.ts';
 import { readJson } from '../json.ts';
@@ -29,9 +29,14 @@ export function readSuccess(result: WireResult, { keyId, operation }: Question):
   if (result.status !== 200 || result.body === null || !isKeyVaults(result)) return undefined;
   const body = readJson(result.body);
   if (body === undefined) return undefined;
-  if (operation === 'get') return readJson(body['key'])?.['kid'] === keyId ? body : undefined;
+  if (operation === 'get') return names(readJson(body['key'])?.['kid'], keyId) ? body : undefined;
   const { kid, value } = body;
-  return kid === keyId && typeof value === 'string' && base64url.test(value) ? body : undefined;
+  return names(kid, keyId) && typeof value === 'string' && base64url.test(value) ? body : undefined;
+}
+
+/** A vault may spell the id as the key was created, and not as it was asked for. */
+function names(kid: unknown, keyId: KeyId): boolean {
+  return kid === keyId || (typeof kid === 'string' && parseKeyId(kid)?.keyId === keyId);
 }
 
 /** At least one byte, no padding; 1 letter more than a multiple of 4 would be half a byte. */

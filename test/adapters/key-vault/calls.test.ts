@@ -137,6 +137,15 @@ describe('values', () => {
     }),
   });
 
+  it('C3: an answer that spells the key id as the key was created names the key that was asked for', async () => {
+    const { vaults, vault, target } = rigOf();
+    const kid = target.keyId.replace('/kek/', '/KEK/');
+    const unwrapped: Answer = { status: 200, headers: vaultHeaders, body: JSON.stringify({ kid, value: 'AAAA' }) };
+    vault.answer(bundle(kid), unwrapped);
+    expect(await vaults.get(target, patience)).toMatchObject({ ok: true, value: { keyId: target.keyId } });
+    expect(await vaults.unwrap(target, wrapped, 'RSA-OAEP-256', patience)).toMatchObject({ ok: true });
+  });
+
   it('K2, K3: get says what the vault says of the key, with its region and the tenant of its challenge', async () => {
     const { vaults, vault, target } = rigOf();
     vault.answer(bundle(target.keyId));

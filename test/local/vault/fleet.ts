@@ -82,7 +82,8 @@ export function createFleet(options: FleetOptions): Fleet {
     ca: authority.cert,
     async addVault(given) {
       const name = given.name.toLowerCase();
-      if (!vaultName.test(given.name)) throw new RangeError(`${given.name} is no name for a vault`);
+      if (!vaultName.test(given.name))
+        throw new RangeError(`${given.name} is no name for a vault: 3 to 24 letters, digits and single hyphens, beginning with a letter`);
       if (reserved.has(name)) throw new RangeError(`there is a vault ${given.name} already`);
       reserved.add(name);
       try {
