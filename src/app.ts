@@ -2,6 +2,8 @@ import { systemClock as clock } from './adapters/clock.ts';
 import { createCircuits } from './adapters/circuits.ts';
 import { createControlPlane } from './adapters/control-plane.ts';
 import { createIdentities } from './adapters/identity.ts';
+import type { Identities } from './adapters/identity.ts';
+import { insightsTarget } from './adapters/insights-target.ts';
 import { createKeyVaults } from './adapters/key-vault/key-vaults.ts';
 import { createSecondResolver } from './adapters/key-vault/resolver.ts';
 import { createTransport } from './adapters/key-vault/transport.ts';
@@ -14,11 +16,12 @@ import { createAuditStore } from './adapters/tables/audit-store.ts';
 import { createBudgetLedger } from './adapters/tables/budget-ledger.ts';
 import { createDeliveries } from './adapters/tables/deliveries.ts';
 import { createEventLog } from './adapters/tables/event-log.ts';
+import { createHistory } from './adapters/tables/history.ts';
 import { createInstances } from './adapters/tables/instances.ts';
 import { createOperationLog } from './adapters/tables/operation-log.ts';
 import { createRegistry } from './adapters/tables/registry.ts';
 import { openStore } from './adapters/tables/store.ts';
-import type { Store } from './adapters/tables/table.ts';
+import type { Store, Tell } from './adapters/tables/table.ts';
 import { createTelemetry } from './adapters/telemetry.ts';
 import { createWebhooks } from './adapters/webhooks.ts';
 import { createAdmission } from './broker/admission.ts';
@@ -26,6 +29,7 @@ import { createRoads } from './broker/compose.ts';
 import { withLatencies } from './broker/latencies.ts';
 import { metered, withWaiting } from './broker/metered.ts';
 import type { BrokerRules, Parts } from './broker/parts.ts';
+import type { DatabaseCounts } from './domain/server.ts';
 import { millis, seconds } from './domain/time.ts';
 import { createCallers } from './http/caller.ts';
 import { reportDefect } from './http/defect.ts';
@@ -35,6 +39,7 @@ import { serveMisconfigured } from './http/misconfigured.ts';
 import { createReadJson } from './http/read-json.ts';
 import type { Route } from './http/route.ts';
 import { createServe } from './http/serve.ts';
+import { associationPoints } from './policy/association.ts';
 import { StoreAway } from './ports/store.ts';
 import { processSettings } from './settings.ts';
 import type { Settings } from './settings.ts';
@@ -78,6 +83,17 @@ function rulesFrom({ audits, tenantId, budgets, circuits, failover, keys, server
   };
 }
 
+/** How the association ledger weighs databases (B1). */
+function weighing(settings: Settings): (counts: DatabaseCounts) => number {
+  const { association } = rulesFrom(settings);
+  return (counts) => associationPoints(counts, association);
+}
+
+function storeOf({ store: { connectionString, endpoint, timeoutMs } }: Settings, identities: Identities): Store {
+  const byIdentity = { endpoint: endpoint ?? '', credential: storeCredential(identities, clock) };
+  return openStore(connectionString === null ? byIdentity : { connectionString }, { timeoutMs });
+}
+
 /** Tables are made in the background: a store that is away at the start must not keep the broker from starting. */
 async function createTables(store: Store): Promise<void> {
   for (;;) {
@@ -91,22 +107,26 @@ async function createTables(store: Store): Promise<void> {
   }
 }
 
+/** What the store's adapters say to the log. */
+const tell: Tell = (level, message, about) => void standardLog.line(level, message, about);
+
 /** Builds the broker from its settings; nothing is called before the first request, but for the tables. */
 function start(settings: Settings): Broker {
   const { line } = standardLog;
   const identities = createIdentities({ clock, ownClientId: settings.identity.clientId });
-  const { connectionString, endpoint, timeoutMs } = settings.store;
-  const store = openStore(
-    connectionString === null ? { endpoint: endpoint ?? '', credential: storeCredential(identities, clock) } : { connectionString },
-    { timeoutMs },
-  );
+  const store = storeOf(settings, identities);
   void createTables(store);
   const told: Partial<Pick<ReturnType<typeof createRoads>, 'circuitChanged' | 'deliver'>> = {};
-  const events = createEventLog(store, clock, (published) => {
-    // The alerts of `infra/` read these lines.
-    for (const event of published) line('info', 'event', { event });
-    void told.deliver?.();
-  });
+  const events = createEventLog(
+    store,
+    clock,
+    (published) => {
+      // The alerts of `infra/` read these lines.
+      for (const event of published) line('info', 'event', { event });
+      void told.deliver?.();
+    },
+    tell,
+  );
   const { outbox } = events;
   const instance = clock.uuid();
   const operations = createOperationLog(store, {
@@ -115,10 +135,11 @@ function start(settings: Settings): Broker {
     ...settings.records,
     log: (record) => line('warn', 'operation record', { record }),
   });
-  const registry = createRegistry(store, { clock, outbox, pollMs: settings.registry.pollMs });
+  const registry = createRegistry(store, { clock, outbox, pollMs: settings.registry.pollMs, tell });
   const transport = createTransport({ clock, maxConnections: settings.vaults.connections });
   const resolver = createSecondResolver({ servers: settings.vaults.resolvers, timeoutMs: settings.vaults.attemptTimeoutMs });
-  const telemetry = createTelemetry({ ...settings.telemetry, instance, log: line });
+  const insights = insightsTarget(settings.telemetry, identities, clock);
+  const telemetry = createTelemetry({ ...settings.telemetry, insights, instance, log: line });
   const { budgets } = settings;
   const { admission, waiting } = withWaiting(
     createAdmission({
@@ -150,9 +171,10 @@ function start(settings: Settings): Broker {
     deliveries: createDeliveries(store),
     webhooks: createWebhooks({ ...settings.webhooks, clock }),
     accessLog: createAccessLog(store, clock, outbox),
-    association: createAssociationLedger(store, clock),
+    association: createAssociationLedger(store, clock, weighing(settings)),
     audits: createAuditStore(store, outbox),
     instances: createInstances(store),
+    history: createHistory(store),
     controlPlane: createControlPlane({ clock, identities, endpoint: settings.controlPlane.endpoint }),
     permissions: createPermissions({ clock, identities, endpoint: settings.controlPlane.endpoint }),
     circuits: createCircuits({ clock, ...settings.circuits, onChange: ({ vault, state }) => void told.circuitChanged?.(vault, state) }),

@@ -12,12 +12,12 @@ import { createSettle } from './settle.ts';
 import { refOf } from './witness.ts';
 import type { WitnessTarget } from './witness.ts';
 
-/** To which vault a call wants, for which link, and how long it may wait. */
+/** To which vault a call wants, for which link, and what must allow it. */
 interface Way {
   readonly vault: Vault;
   readonly link: Link;
-  readonly within: Millis;
   readonly target: WitnessTarget;
+  readonly guard: Guard;
 }
 
 /** Tries one link: admission, then `guard`, then the call, then what its answer means. */
@@ -38,7 +38,8 @@ export function createAttempts(all: AttemptParts): Attempts {
   const { admission, circuits, clock, registry, rules } = all.parts;
   const settle = createSettle(all);
 
-  async function admitted<T>({ vault, link, within }: Way, call: KeyCall<T>, guard: Guard): Promise<Refusal | undefined> {
+  /** @param waited for the try of another, since the guard was asked. */
+  async function admitted<T>({ vault, link, guard }: Way, call: KeyCall<T>, waited: boolean): Promise<Refusal | undefined> {
     const verdict = admission.admit({
       vault: vault.name,
       server: call.registered.server.name,
@@ -46,10 +47,10 @@ export function createAttempts(all: AttemptParts): Attempts {
       class: call.operation === 'wrapKey' ? 'wrap' : 'unwrap',
       tier: call.tier,
       points: rules.association.points[call.tier],
-      within,
+      within: waitAtMost(millis(call.deadline - clock.elapsed())),
     });
     const retryAfterMs = verdict instanceof Promise ? await verdict : verdict;
-    if (retryAfterMs === undefined) return verdict === undefined ? undefined : guard();
+    if (retryAfterMs === undefined) return verdict === undefined && !waited ? undefined : guard();
     return refuse('Throttled', `the rate budget of vault ${link.vault} is used up`, { retryable: true, retryAfterMs }).refusal;
   }
 
@@ -59,9 +60,9 @@ export function createAttempts(all: AttemptParts): Attempts {
   }
 
   /** One try, from its place in the queue to what its answer means. */
-  async function tryOnce<T>(way: Way, call: KeyCall<T>, guard: Guard): Promise<Tried<T>> {
+  async function tryOnce<T>(way: Way, call: KeyCall<T>, waited: boolean): Promise<Tried<T>> {
     const { vault, link, target } = way;
-    const refused = await admitted(way, call, guard);
+    const refused = await admitted(way, call, waited);
     if (refused !== undefined) return { kind: 'refused', refusal: refused, attempt: null };
     const left = call.deadline - clock.elapsed();
     // With less, a sound vault that is a little slow would look like one that is down.
@@ -89,13 +90,12 @@ export function createAttempts(all: AttemptParts): Attempts {
         all.outages.lookAgain(vault.name, target);
         return { kind: 'outage', attempt: uncalled(link) };
       }
-      const left = millis(call.deadline - clock.elapsed());
-      if (left <= 0) return unsent(timeOver);
+      if (call.deadline <= clock.elapsed()) return unsent(timeOver);
       // Each caller is gated for itself, also one who joins a call that is under way (C4).
       const refused = guard === unguarded ? undefined : await guard();
       if (refused !== undefined) return unsent(refused);
-      const start = (): Promise<Tried<T>> => tryOnce({ vault, link, within: waitAtMost(left), target }, call, guard);
-      return call.share === undefined ? start() : call.share(target.ref, start);
+      const start = (waited: boolean): Promise<Tried<T>> => tryOnce({ vault, link, target, guard }, call, waited);
+      return call.share === undefined ? start(false) : call.share(target.ref, start);
     },
   };
 }

@@ -10,17 +10,88 @@ import type { Parts } from './parts.ts';
 
 type Check = (registered: RegisteredServer) => Refusal | undefined;
 
+/** What a key operation names. `thumbprint`: the key that wrapped what is to be unwrapped. */
+interface Operand {
+  readonly server: string;
+  readonly database: string;
+  readonly thumbprint?: Thumbprint;
+}
+
+/** Finds the servers that key operations name. Both reject with `StoreAway`. */
+export interface Authority {
+  /**
+   * Finds the server and asks `check`. The copy may serve, but a refusal is decided on a fresh read only (design, section 6): a database
+   * that was registered a second ago through another instance is not turned away.
+   */
+  seeServer(name: string, check: Check): Promise<Outcome<RegisteredServer>>;
+  /** The server and the database's tier, if the caller may have key operations there, and the named key is linked. */
+  seeOperable(operand: Operand, context: RequestContext): Promise<Outcome<{ readonly registered: RegisteredServer; readonly tier: Tier }>>;
+}
+
+export function createAuthority({ registry, clock }: Pick<Parts, 'registry' | 'clock'>): Authority {
+  const fresh = createFreshReads(registry);
+
+  async function seeServer(name: string, check: Check): Promise<Outcome<RegisteredServer>> {
+    const copy = registry.peekServer(name);
+    if (copy !== undefined && check(copy) === undefined) return done(copy);
+    const stored = await fresh(name);
+    if (stored === undefined) return refuse('NotFound', `there is no server ${name}`);
+    const refusal = check(stored);
+    return refusal === undefined ? done(stored) : { ok: false, refusal };
+  }
+
+  return {
+    seeServer,
+    async seeOperable({ server, database, thumbprint }, { caller }) {
+      const seen = await seeServer(server, (registered) => {
+        const refusal = ownServer(caller, registered) ?? stateAllows(registered, 'operate', clock.now());
+        if (refusal !== undefined) return refusal;
+        if (!registered.databases.has(database)) return refuse('NotFound', `server ${server} has no database ${database}`).refusal;
+        return thumbprint === undefined || groupByThumbprint(registered, thumbprint) !== undefined
+          ? undefined
+          : keyNotLinked(server, thumbprint);
+      });
+      if (!seen.ok) return seen;
+      return done({ registered: seen.value, tier: seen.value.databases.get(database) ?? seen.value.server.defaultTier });
+    },
+  };
+}
+
 /**
- * Finds the server and asks `check`. The copy may serve, but a refusal is decided on a fresh read only (design, section 6): a database
- * that was registered a second ago through another instance is not turned away.
+ * Reads of one server one after another, each for all who asked before it began: nobody is refused on a read from before his question, and a
+ * host that asks in a loop for what it will not get keeps one read under way, not hundreds. Those who wait behind a `StoreAway` share it.
  */
-export async function seeServer({ registry }: Pick<Parts, 'registry'>, name: string, check: Check): Promise<Outcome<RegisteredServer>> {
-  const copy = registry.peekServer(name);
-  if (copy !== undefined && check(copy) === undefined) return done(copy);
-  const fresh = await registry.readServer(name);
-  if (fresh === undefined) return refuse('NotFound', `there is no server ${name}`);
-  const refusal = check(fresh);
-  return refusal === undefined ? done(fresh) : { ok: false, refusal };
+function createFreshReads(registry: Parts['registry']): Parts['registry']['readServer'] {
+  type Read = ReturnType<Parts['registry']['readServer']>;
+  const underWay = new Map<string, Read>();
+  const next = new Map<string, Read>();
+
+  async function begin(name: string): Read {
+    next.delete(name);
+    const read = registry.readServer(name);
+    underWay.set(name, read);
+    try {
+      return await read;
+    } finally {
+      if (underWay.get(name) === read) underWay.delete(name);
+    }
+  }
+
+  return (name) => {
+    const before = underWay.get(name);
+    if (before === undefined) return begin(name);
+    const known = next.get(name);
+    if (known !== undefined) return known;
+    const waiting = before.then(
+      () => begin(name),
+      (error: unknown) => {
+        next.delete(name);
+        throw error;
+      },
+    );
+    next.set(name, waiting);
+    return waiting;
+  };
 }
 
 /** A host acts only for the server whose `principalId` is its own (design, section 5). Operators and auditors act for all. */
@@ -50,31 +121,6 @@ const wayOut: Readonly<Record<RegisteredServer['server']['state'], string>> = {
   inaccessible: 'give the broker back its access to the protector; it heals by itself within 8 hours of the first denial, or by revalidate',
   needsRevalidation: 'give the broker back its access to the protector and call revalidate',
 };
-
-/** What a key operation names. `thumbprint`: the key that wrapped what is to be unwrapped. */
-interface Operand {
-  readonly server: string;
-  readonly database: string;
-  readonly thumbprint?: Thumbprint;
-}
-
-/** The server and the database's tier, if the caller may have key operations there, and the named key is linked. */
-export async function seeOperable(
-  parts: Pick<Parts, 'registry' | 'clock'>,
-  { server, database, thumbprint }: Operand,
-  { caller }: RequestContext,
-): Promise<Outcome<{ readonly registered: RegisteredServer; readonly tier: Tier }>> {
-  const seen = await seeServer(parts, server, (registered) => {
-    const refusal = ownServer(caller, registered) ?? stateAllows(registered, 'operate', parts.clock.now());
-    if (refusal !== undefined) return refusal;
-    if (!registered.databases.has(database)) return refuse('NotFound', `server ${server} has no database ${database}`).refusal;
-    return thumbprint === undefined || groupByThumbprint(registered, thumbprint) !== undefined
-      ? undefined
-      : keyNotLinked(server, thumbprint);
-  });
-  if (!seen.ok) return seen;
-  return done({ registered: seen.value, tier: seen.value.databases.get(database) ?? seen.value.server.defaultTier });
-}
 
 export function keyNotLinked(server: string, thumbprint: Thumbprint): Refusal {
   return refuse('NotFound', `server ${server} has no key with thumbprint ${thumbprint}`).refusal;

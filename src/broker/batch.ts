@@ -1,7 +1,7 @@
 import type { RequestContext } from '../domain/caller.ts';
 import { done, refuse } from '../domain/refusal.ts';
 import type { Outcome } from '../domain/refusal.ts';
-import { ownServer, seeServer, stateAllows } from './authority.ts';
+import { createAuthority, ownServer, stateAllows } from './authority.ts';
 import type { Parts } from './parts.ts';
 import type { BatchRequest, Roads } from './roads.ts';
 
@@ -14,11 +14,11 @@ const atOnce = 48;
  */
 export function createBatch(parts: Pick<Parts, 'registry' | 'clock'>): Pick<Roads, 'batch'> {
   const { clock } = parts;
+  const { seeServer } = createAuthority(parts);
 
   return {
     async batch<T>({ server, size, item }: BatchRequest<T>, context: RequestContext): Promise<Outcome<readonly Outcome<T>[]>> {
       const seen = await seeServer(
-        parts,
         server,
         (registered) => ownServer(context.caller, registered) ?? stateAllows(registered, 'operate', clock.now()),
       );

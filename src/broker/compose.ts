@@ -10,6 +10,7 @@ import { createDrill } from './drill.ts';
 import { createStatus } from './status.ts';
 import { createAtGroup } from './failover.ts';
 import { createBatch } from './batch.ts';
+import { createHours } from './last-hour.ts';
 import { createLinkKeys } from './link-keys.ts';
 import { createOperate } from './operate.ts';
 import { createOutages } from './outages.ts';
@@ -43,14 +44,15 @@ export function createRoads(parts: Parts): Composed {
   const all = { parts, access, outages, witness };
   const reservations = createReservations(parts);
   const storeReserved = createStoreReserved(parts.registry, reservations);
-  const proveGroup = createProveGroup(parts, access);
+  const proveGroup = createProveGroup(all);
   const watch = createWatch(all);
   const undelivered = createUndelivered(parts);
+  const hours = createHours(parts);
   const upkeep = createUpkeep({ parts, reservations, undelivered });
   const auditRuns = createAuditRuns(parts, createAuditServer(all));
   const delivery = createDelivery(parts);
   const roads: Roads = {
-    ...createRegister(parts, reservations, access),
+    ...createRegister(parts, storeReserved, access),
     ...createRegisterDatabase(parts, storeReserved),
     ...createLinkKeys({ parts, access, proveGroup, storeReserved }),
     ...createOperate(parts, createAtGroup(all, createAttempts(all))),
@@ -59,13 +61,13 @@ export function createRoads(parts: Parts): Composed {
     ...createReports(parts),
     ...createAudits(parts, auditRuns),
     ...createDrill(all),
-    ...createStatus(parts, access, undelivered),
+    ...createStatus(parts, access, { hours, undelivered }),
     watch: async () => {
-      const startedAt = parts.clock.now();
       await watch();
-      // The watch has published what was announced before it. The delivery goes on beside it: a slow receiver must hold up nothing.
-      delivery.swept(startedAt);
+      await delivery.sweep();
+      // The delivery goes on beside the watch: a slow receiver must hold up nothing.
       void delivery.deliver();
+      await hours.note();
       await upkeep();
       // Beside the watch, which must be back in time: what a run left, or a killed instance.
       void auditRuns.goOn();

@@ -26,12 +26,15 @@ export type DeliveryParts = Pick<Parts, 'clock' | 'deliveries' | 'events' | 'log
 export interface Delivery {
   /** One pass over each webhook; resolves when all are over. Never rejects. What is called while a pass is under way is followed by one more. */
   deliver(): Promise<void>;
-  /** Every event that was announced before `at` has been published: what is older than some minutes before it cannot arrive any more. */
-  swept(at: Instant): void;
+  /**
+   * Publishes what killed instances announced. Where that succeeds, what is older than some minutes cannot arrive any more; where it does
+   * not, webhooks are asked to hear all the same. Rejects with nothing but a defect.
+   */
+  sweep(): Promise<void>;
 }
 
 export function createDelivery(parts: DeliveryParts): Delivery {
-  const { clock, webhooks } = parts;
+  const { clock, events, log, webhooks } = parts;
   /** A webhook that nobody knew before hears what happens from here on. */
   const startedAt = clock.now();
   let sweptAt: Instant | null = null;
@@ -61,8 +64,15 @@ export function createDelivery(parts: DeliveryParts): Delivery {
     async deliver() {
       await Promise.all(passes.map((pass) => pass()));
     },
-    swept(at) {
-      sweptAt = at;
+    async sweep() {
+      const begunAt = clock.now();
+      try {
+        await events.sweep();
+        sweptAt = begunAt;
+      } catch (error) {
+        if (!(error instanceof StoreAway)) throw error;
+        log('warn', 'the sweep of announced events waits for the store');
+      }
     },
   };
 }

@@ -18,8 +18,11 @@ export interface KeyCall<T> {
   /** Calls the vault, within so many milliseconds. */
   readonly send: (target: KeyTarget, within: Millis) => Promise<Reply<T>>;
   /** Joins a try of the very same call at this link that is under way, or starts one (C4); absent: each call is its own. */
-  readonly share?: (target: LinkRef, start: () => Promise<Tried<T>>) => Promise<Tried<T>>;
+  readonly share?: (target: LinkRef, start: Start<T>) => Promise<Tried<T>>;
 }
+
+/** @param waited whether the try of another was waited for first: what was asked before it is old by now. */
+export type Start<T> = (waited: boolean) => Promise<Tried<T>>;
 
 /** What came of one try at one link. */
 export type Tried<T> =

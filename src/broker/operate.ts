@@ -8,12 +8,13 @@ import type { Attempt, Outcome, Refusal } from '../domain/refusal.ts';
 import { groupByThumbprint, protectorGroup } from '../domain/server.ts';
 import type { Link, RegisteredServer, Tier } from '../domain/server.ts';
 import { StoreAway } from '../ports/store.ts';
-import { keyNotLinked, seeOperable } from './authority.ts';
+import { createAuthority, keyNotLinked } from './authority.ts';
 import { createCoalesce } from './coalesce.ts';
 import type { AtGroup, Operated } from './failover.ts';
 import type { Parts } from './parts.ts';
 import { createRecords } from './records.ts';
 import type { Roads, Served } from './roads.ts';
+import { stateUnavailable } from './store-away.ts';
 
 type Operations = Pick<Roads, 'wrap' | 'unwrap' | 'rewrap'>;
 
@@ -37,6 +38,7 @@ export function createOperate(parts: Parts, atGroup: AtGroup): Operations {
   const { vaults } = parts;
   const coalesce = createCoalesce(parts.clock);
   const keepRecord = createRecords(parts);
+  const { seeOperable } = createAuthority(parts);
 
   /** Runs one operation from authority to record; every way out leaves a record (P3). */
   async function operate<T extends object>(
@@ -67,11 +69,11 @@ export function createOperate(parts: Parts, atGroup: AtGroup): Operations {
     work: (operator: Operator) => Promise<Course<T>>,
   ): Promise<Course<T>> {
     try {
-      const seen = await seeOperable(parts, target, context);
+      const seen = await seeOperable(target, context);
       return seen.ok ? await work({ ...seen.value, deadline: context.deadline }) : refusedCourse(seen.refusal);
     } catch (error) {
       if (!(error instanceof StoreAway)) throw error;
-      return refusedCourse(refuse('StateUnavailable', 'the store is away', { retryable: true }).refusal);
+      return refusedCourse(stateUnavailable(error).refusal);
     }
   }
 

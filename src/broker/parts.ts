@@ -12,6 +12,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { ControlPlane } from '../ports/control-plane.ts';
 import type { Deliveries } from '../ports/deliveries.ts';
 import type { EventLog } from '../ports/events.ts';
+import type { History } from '../ports/history.ts';
 import type { Instances } from '../ports/instances.ts';
 import type { OperationLog } from '../ports/operation-log.ts';
 import type { Permissions } from '../ports/permissions.ts';
@@ -62,6 +63,7 @@ export interface Parts {
   readonly events: EventLog;
   readonly webhooks: Webhooks;
   readonly instances: Instances;
+  readonly history: History;
   readonly controlPlane: ControlPlane;
   readonly permissions: Permissions;
   readonly audits: AuditStore;

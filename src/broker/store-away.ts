@@ -1,6 +1,6 @@
 import { refuse } from '../domain/refusal.ts';
 import type { Outcome } from '../domain/refusal.ts';
-import { StoreAway } from '../ports/store.ts';
+import { StoreAway, Unreadable } from '../ports/store.ts';
 import type { Roads } from './roads.ts';
 
 type Road = (...asked: never[]) => Promise<Outcome<unknown>>;
@@ -21,7 +21,12 @@ function guarded(road: Road): Road {
       return await road(...asked);
     } catch (error) {
       if (!(error instanceof StoreAway)) throw error;
-      return refuse('StateUnavailable', 'the store of the broker is away', { retryable: true });
+      return stateUnavailable(error);
     }
   };
+}
+
+/** What a caller hears where the state could not be had: what cannot be read is named, since somebody must mend it. */
+export function stateUnavailable(error: StoreAway): ReturnType<typeof refuse> {
+  return refuse('StateUnavailable', error instanceof Unreadable ? error.message : 'the store of the broker is away', { retryable: true });
 }

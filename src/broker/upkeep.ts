@@ -1,5 +1,6 @@
 import { minutes, span, toRfc3339 } from '../domain/time.ts';
 import type { Millis } from '../domain/time.ts';
+import { StoreAway } from '../ports/store.ts';
 import type { Undelivered } from './fleet-views.ts';
 import type { Parts } from './parts.ts';
 import type { Reservations } from './reservations.ts';
@@ -31,10 +32,20 @@ export function createUpkeep({ parts, reservations, undelivered }: UpkeepParts):
     }
   }
 
+  /** What one vault's books hold up, no other's wait for, nor those who wait for events. */
+  async function reconcile(vault: string): Promise<void> {
+    try {
+      await reservations.reconcile(vault);
+    } catch (error) {
+      if (!(error instanceof StoreAway)) throw error;
+      log('warn', 'the reservations of a vault could not be put right', { vault, reason: error.message });
+    }
+  }
+
   return async () => {
     if (clock.elapsed() - last < every) return;
     last = clock.elapsed();
-    for (const { name } of registry.peekVaults()) await reservations.reconcile(name);
+    for (const { name } of registry.peekVaults()) await reconcile(name);
     await tellWaiting();
   };
 }

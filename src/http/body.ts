@@ -21,8 +21,8 @@ export async function readBody(request: WireRequest, limit: number): Promise<Wir
   if (bytes === undefined) return tooLarge(limit);
   if (bytes.length === 0) return done(undefined);
   const contentType = request.headers.get('content-type');
-  if (contentType !== null && !jsonType.test(contentType)) return invalid({ field: 'content-type', detail: 'must be application/json' });
   try {
+    if (contentType !== null && !jsonType.test(contentType)) return invalid({ field: 'content-type', detail: 'must be application/json' });
     return parse(bytes);
   } finally {
     // The body of a wrap holds a DEK (C4).
@@ -34,23 +34,22 @@ function tooLarge(limit: number): WireOutcome<never> {
   return { ok: false, refusal: { code: 'PayloadTooLarge', detail: `the body may have at most ${limit} bytes` } };
 }
 
-/** All bytes of a stream; undefined once there are more than `limit`. */
+/** All bytes of a stream, in one array of their own; undefined once there are more than `limit`. The stream's own are wiped in any case. */
 async function collect(stream: NonNullable<WireRequest['body']>, limit: number): Promise<Uint8Array | undefined> {
   const reader = stream.getReader();
   const chunks: Uint8Array[] = [];
   let length = 0;
-  for (;;) {
-    const { done: ended, value } = (await reader.read()) as { done: boolean; value?: Uint8Array };
-    if (ended || value === undefined) break;
-    length += value.length;
-    if (length > limit) return undefined;
-    chunks.push(value);
+  try {
+    for (;;) {
+      const { done: ended, value } = (await reader.read()) as { done: boolean; value?: Uint8Array };
+      if (ended || value === undefined) return Buffer.concat(chunks, length);
+      chunks.push(value);
+      length += value.length;
+      if (length > limit) return undefined;
+    }
+  } finally {
+    for (const chunk of chunks) chunk.fill(0);
   }
-  const [only] = chunks;
-  if (chunks.length === 1 && only !== undefined) return only;
-  const whole = Buffer.concat(chunks, length);
-  for (const chunk of chunks) chunk.fill(0);
-  return whole;
 }
 
 /** What a parser's own message would show of the body is not told. */

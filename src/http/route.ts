@@ -77,6 +77,8 @@ type TypedRoute<P extends ObjectSchema, Q extends ObjectSchema, B extends Schema
     readonly params: P;
     readonly query: Q;
     readonly body: B;
+    /** What is wrong with a body by the rules of the deployment, which no schema knows. It sees the body before its form is known. */
+    readonly alsoWrong?: (body: unknown, rules: WireRules) => readonly FieldError[];
     readonly walk: (input: { params: z.output<P>; query: z.output<Q>; body: z.output<B> }, call: Call) => Promise<WireOutcome>;
   };
 
@@ -84,17 +86,20 @@ const usualBodyLimit = 64 * 1024;
 
 /** Ties a route's schemas to the function that is given what they read. */
 export function route<P extends ObjectSchema, Q extends ObjectSchema, B extends Schema>(typed: TypedRoute<P, Q, B>): Route {
-  const { walk, ...facts } = typed;
+  const { walk, alsoWrong = () => [], ...facts } = typed;
   return {
     bodyLimit: usualBodyLimit,
     deadline: 'request',
     ...facts,
     serve: async (input, call) => {
       const params = read(typed.params, input.params, 'path');
-      if (!params.ok) return params;
       const query = readQuery(typed.query, input.query);
-      if (!query.ok) return query;
       const body = read(typed.body, input.body, 'body');
+      // Everything is read before anything is refused, so that one answer names every wrong field.
+      const [first, ...more] = [...errorsOf(params), ...errorsOf(query), ...errorsOf(body), ...alsoWrong(input.body, call.rules)];
+      if (first !== undefined) return invalid(first, ...more);
+      if (!params.ok) return params;
+      if (!query.ok) return query;
       if (!body.ok) return body;
       return walk({ params: params.value, query: query.value, body: body.value }, call);
     },
@@ -105,6 +110,10 @@ export function route<P extends ObjectSchema, Q extends ObjectSchema, B extends 
 export function read<S extends Schema>(schema: S, input: unknown, whole: string): WireOutcome<z.output<S>> {
   const parsed = z.safeParse(schema, input);
   return parsed.success ? done(parsed.data) : invalid(...fieldErrors(parsed.error.issues, input, whole));
+}
+
+function errorsOf(outcome: WireOutcome<unknown>): readonly FieldError[] {
+  return outcome.ok ? [] : (outcome.refusal.errors ?? []);
 }
 
 function readQuery<S extends ObjectSchema>(schema: S, query: URLSearchParams): WireOutcome<z.output<S>> {

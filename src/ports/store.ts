@@ -5,3 +5,9 @@
 export class StoreAway extends Error {
   override readonly name = 'StoreAway';
 }
+
+/**
+ * What is stored is there, and this program cannot read it: a newer one wrote it, or none did. Asking again cannot help, and other rows
+ * are none the worse for it. The message says which row, and may be told to callers.
+ */
+export class Unreadable extends StoreAway {}

@@ -4,9 +4,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/adapters/clock.ts';
 import { createControlPlane } from '../../src/adapters/control-plane.ts';
 import type { Identities } from '../../src/adapters/identity.ts';
-import { millis, seconds } from '../../src/domain/time.ts';
+import { instant, millis, seconds } from '../../src/domain/time.ts';
 import type { Vault } from '../../src/domain/vault.ts';
 import type { ControlPlane } from '../../src/ports/control-plane.ts';
+import { noon } from '../support/builders.ts';
 
 const vault: Vault = {
   name: 'mine',
@@ -20,7 +21,8 @@ const deleted = { status: 200, body: '{"name":"kv-one"}' };
 const notDeleted = { status: 404, body: '{"error":{"code":"DeletedVaultNotFound"}}' };
 
 let advanced = 0;
-const clock = { ...systemClock, elapsed: () => millis(performance.now() + advanced) };
+let wall = 0;
+const clock = { ...systemClock, now: () => instant(noon + wall), elapsed: () => millis(performance.now() + advanced) };
 const identities: Identities = {
   token: () => ({ ok: true, token: 'token-of-the-broker' }),
   renew: () => Promise.reject(new Error('not used')),
@@ -34,6 +36,7 @@ let controlPlane: ControlPlane;
 
 beforeEach(async () => {
   advanced = 0;
+  wall = 0;
   seen = [];
   const server = createServer((request, response) => {
     seen.push({ url: request.url, authorization: request.headers.authorization });
@@ -83,6 +86,17 @@ describe('the control plane', () => {
     expect(await controlPlane.vaultStatus(vault, seconds(5), null)).toBe('exists');
     advanced = 30_001;
     expect(await controlPlane.vaultStatus(vault, seconds(5), null)).toBe('deleted');
+    expect(seen).toHaveLength(2);
+  });
+
+  it('F9: what was learnt before the outage began says nothing of it: it is asked once more, and that is remembered', async () => {
+    answer = notDeleted;
+    await controlPlane.vaultStatus(vault, seconds(5), null);
+    answer = deleted;
+    const began = instant(noon + 1);
+    wall = 2;
+    expect(await controlPlane.vaultStatus(vault, seconds(5), began)).toBe('deleted');
+    expect(await controlPlane.vaultStatus(vault, seconds(5), began)).toBe('deleted');
     expect(seen).toHaveLength(2);
   });
 

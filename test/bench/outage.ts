@@ -33,32 +33,43 @@ export const outage: Bench = ({ note }) =>
     const databases = await registered(rig, async (registrar) => {
       await registrar.vault(west);
       await registrar.vault(north);
-      const fleets: Database[] = [];
+      const fleets: Database[][] = [];
       for (const [number, key] of keys.entries()) {
         const wish = { prefix: `sql-${number}`, servers: servers / keys.length, databases: 1, tier: 'GeneralPurpose', key } as const;
-        fleets.push(...(await registrar.servers(wish)));
+        fleets.push(await registrar.servers(wish));
       }
       return fleets;
     });
-    const shots = databases.map((database) => unwrapShot(firstBroker(rig).url, database));
+    const shotsByKey = databases.map((fleet) => fleet.map((database) => unwrapShot(firstBroker(rig).url, database)));
+    const [oneKey = []] = shotsByKey;
+    const shots = oneKey.flatMap((_, index) => shotsByKey.flatMap((ofKey) => ofKey[index] ?? []));
     // Every server has been asked for once before: the broker's copy of the registry knows it.
     for (const part of [0, 1, 2]) {
       await pause(quietMs);
       const some = shots.slice(part * 150, (part + 1) * 150);
       await rig.http({ shots: some, pace: { pace: 'closed', count: some.length, concurrency: 8 } });
     }
-    await pause(quietMs);
-    const steady = rig.http({ shots, pace: { pace: 'open', count: (beforeS + hangS) * ratePerS, ratePerS } });
-    await pause(beforeS * 1000);
-    await west.setFault({ fault: 'hang' });
-    const share = shareOfSlow(await steady);
-    await west.clearFault();
-    await pause(quietMs * 2);
+    const share = [
+      ...(await steadyInOutage(rig, { west, shots }, `${keys.length} keys`)),
+      ...(await steadyInOutage(rig, { west, shots: oneKey }, 'one key')),
+    ];
     return [...share, ...(await stormInOutage(rig, { west, north, shots }))];
   });
 
+/** F2: outages of one key alone open no circuit, a failed canary does; so the same again where all servers use one key. */
+async function steadyInOutage(rig: Rig, { west, shots }: Pick<Field, 'west' | 'shots'>, fleet: string): Promise<Figure[]> {
+  await pause(quietMs);
+  const steady = rig.http({ shots, pace: { pace: 'open', count: (beforeS + hangS) * ratePerS, ratePerS } });
+  await pause(beforeS * 1000);
+  await west.setFault({ fault: 'hang' });
+  const share = shareOfSlow(await steady, `outage, ${fleet}`);
+  await west.clearFault();
+  await pause(quietMs);
+  return share;
+}
+
 interface Field {
-  readonly west: { setFault(fault: { fault: 'hang' }): Promise<void>; calls(): readonly { status: number | null }[] };
+  readonly west: { setFault(fault: { fault: 'hang' }): Promise<void>; clearFault(): Promise<void> };
   readonly north: { calls(): readonly { status: number | null }[]; clearCalls(): void };
   readonly shots: ReturnType<typeof unwrapShot>[];
 }
@@ -100,7 +111,7 @@ async function stormInOutage(rig: Rig, { west, north, shots }: Field): Promise<F
 }
 
 /** Requests that were sent in the first 10 s of the hang and took over 100 ms more than those before it. */
-function shareOfSlow(outcome: Outcome): Figure[] {
+function shareOfSlow(outcome: Outcome, bench: string): Figure[] {
   const before: number[] = [];
   const during: number[] = [];
   for (const [index, sent] of outcome.sentAt.entries()) {
@@ -108,7 +119,6 @@ function shareOfSlow(outcome: Outcome): Figure[] {
   }
   const usual = median(before);
   const slow = during.filter((latency) => latency > usual + slowMs).length;
-  const bench = 'outage';
   return [
     { bench, figure: 'served', unit: '%', runs: [percent(outcome, (status) => status === 200)], target: { exactly: 100 } },
     { bench, figure: 'usual latency', unit: 'ms', runs: [usual] },

@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { mayActFor, ownServer, seeOperable, seeServer, stateAllows } from '../../src/broker/authority.ts';
+import { createAuthority, mayActFor, ownServer, stateAllows } from '../../src/broker/authority.ts';
 import type { Role } from '../../src/domain/caller.ts';
 import { done, refuse } from '../../src/domain/refusal.ts';
 import type { RegisteredServer, ServerState } from '../../src/domain/server.ts';
 import { allowed, type Act } from '../../src/policy/server-state.ts';
 import type { Registry } from '../../src/ports/registry.ts';
+import { millis } from '../../src/domain/time.ts';
 import { StoreAway } from '../../src/ports/store.ts';
 import { aCaller, aContext, aRegisteredWith, at, hour, minute, noon } from '../support/builders.ts';
 import { virtualClock } from '../support/virtual-clock.ts';
@@ -40,7 +41,7 @@ describe('section 6: the copy serves, a refusal is decided on a fresh read only'
     ['nowhere', undefined, undefined, refuse('NotFound', 'there is no server sql-demo'), 1],
   ])('%s', async (_name, copy, stored, ...[outcome, count]) => {
     const { registry, reads } = registryOf(copy, stored);
-    expect(await seeServer({ registry }, 'sql-demo', check)).toEqual(outcome);
+    expect(await createAuthority({ registry, clock: virtualClock() }).seeServer('sql-demo', check)).toEqual(outcome);
     expect(reads).toHaveLength(count);
   });
 
@@ -48,7 +49,78 @@ describe('section 6: the copy serves, a refusal is decided on a fresh read only'
     ['the copy forbids', no],
     ['nothing is in the copy', undefined],
   ])('the store is away and %s: no refusal is made up', async (_name, copy) => {
-    await expect(seeServer(registryOf(copy, 'away'), 'sql-demo', check)).rejects.toBeInstanceOf(StoreAway);
+    const { registry } = registryOf(copy, 'away');
+    await expect(createAuthority({ registry, clock: virtualClock() }).seeServer('sql-demo', check)).rejects.toBeInstanceOf(StoreAway);
+  });
+});
+
+describe('a host that asks in a loop for what it will not get keeps one read under way', () => {
+  const allowed = aRegisteredWith();
+
+  /** A store whose reads take 10 ms and tell what was there when they began, or that it is away. */
+  function rig() {
+    const clock = virtualClock();
+    const stored = new Map<string, RegisteredServer | 'away'>();
+    const reads = { begun: 0, underWay: 0, most: 0 };
+    const registry = {
+      peekServer: () => undefined,
+      async readServer(name: string) {
+        reads.begun += 1;
+        reads.underWay += 1;
+        reads.most = Math.max(reads.most, reads.underWay);
+        const server = stored.get(name);
+        await clock.pause(millis(10));
+        reads.underWay -= 1;
+        if (server === 'away') throw new StoreAway();
+        return server;
+      },
+    } as unknown as Registry;
+    const { seeServer } = createAuthority({ registry, clock });
+    return { clock, stored, reads, ask: (name = 'sql-demo') => seeServer(name, () => undefined) };
+  }
+
+  test('however many ask at once: one read, and one more for those who came while it was under way', async () => {
+    const { clock, reads, ask } = rig();
+    const asked = [ask(), ...Array.from({ length: 100 }, () => ask())];
+    await clock.advance(20);
+    expect((await Promise.all(asked)).every(({ ok }) => !ok)).toBe(true);
+    expect(reads).toEqual({ begun: 2, underWay: 0, most: 1 });
+  });
+
+  test('nobody is refused on a read from before his question: what was registered meanwhile is found', async () => {
+    const { clock, stored, ask } = rig();
+    const before = ask();
+    await clock.advance(5);
+    stored.set('sql-demo', allowed);
+    const after = ask();
+    await clock.advance(20);
+    expect([(await before).ok, (await after).ok]).toEqual([false, true]);
+  });
+
+  test('nothing is remembered, and names do not wait for one another', async () => {
+    const { clock, stored, reads, ask } = rig();
+    for (const name of ['sql-1', 'sql-2', 'sql-1']) {
+      const asked = ask(name);
+      await clock.advance(10);
+      expect((await asked).ok).toBe(stored.has(name));
+      stored.set('sql-1', allowed);
+    }
+    void ask('sql-1');
+    void ask('sql-2');
+    expect(reads).toEqual({ begun: 5, underWay: 2, most: 2 });
+    await clock.advance(10);
+  });
+
+  test('the store away: those who wait share it, and the next one asks again', async () => {
+    const { clock, stored, ask } = rig();
+    stored.set('sql-demo', 'away');
+    const asked = [ask(), ask(), ask()].map((one) => expect(one).rejects.toBeInstanceOf(StoreAway));
+    await clock.advance(10);
+    await Promise.all(asked);
+    stored.set('sql-demo', allowed);
+    const again = ask();
+    await clock.advance(10);
+    expect(await again).toMatchObject({ ok: true });
   });
 });
 
@@ -100,8 +172,8 @@ describe('A6: what the state forbids is refused with what to do', () => {
 
 describe('who may have key operations where: authority, then state, then the database', () => {
   function see(registered: RegisteredServer, database = 'orders', caller = aCaller()) {
-    const parts = { ...registryOf(registered, registered), clock: virtualClock(at(hour)) };
-    return seeOperable(parts, { server: 'sql-demo', database }, aContext(caller));
+    const { registry } = registryOf(registered, registered);
+    return createAuthority({ registry, clock: virtualClock(at(hour)) }).seeOperable({ server: 'sql-demo', database }, aContext(caller));
   }
   const inaccessible = aRegisteredWith({ state: 'inaccessible', clock });
 

@@ -124,6 +124,72 @@ describe('C4: identical unwraps in flight share one call', () => {
   });
 });
 
+describe('C4: what concerns the starter alone is not shared: he had no time left, or found no room', () => {
+  const noRoom: Tried<Dek> = { kind: 'refused', refusal: refuse('Throttled', 'no room').refusal, attempt: null };
+  const noTime: Tried<Dek> = { kind: 'refused', refusal: refuse('DeadlineExceeded', 'over').refusal, attempt: null };
+
+  test.each([
+    ['no room', noRoom],
+    ['no time', noTime],
+  ])('%s: the one with the most time starts, the others join him', async (_name, refusal) => {
+    const coalesce = createCoalesce(virtualClock());
+    const { send, calls } = heldVault();
+    const waited: boolean[] = [];
+    const start = (late: boolean) => {
+      waited.push(late);
+      return send();
+    };
+    const [starter, ...joined] = [500, 5000, 9000, 7000].map((deadline) => coalesce.share('one', deadline, start));
+    calls[0]!.resolve(refusal);
+    expect(await starter).toEqual(refusal);
+    await settled();
+    expect(calls).toHaveLength(2);
+    const given = Uint8Array.from(plaintext);
+    calls[1]!.resolve(granted(given));
+    const deks = (await Promise.all(joined)).map(dekOf);
+    for (const dek of deks) {
+      expect(dek.reveal()).toEqual(plaintext);
+      dek.zero();
+    }
+    expect(given).toEqual(new Uint8Array(4));
+    expect(waited).toEqual([false, true]);
+  });
+
+  test('no herd: of a hundred who have hardly more time than who was refused, none asks again', async () => {
+    const coalesce = createCoalesce(virtualClock());
+    const { send, calls } = heldVault();
+    const asked = [9000, ...Array.from({ length: 100 }, (_, i) => 9149 + i)].map((deadline) => coalesce.share('one', deadline, send));
+    calls[0]!.resolve(noRoom);
+    expect(await Promise.all(asked)).toEqual(asked.map(() => noRoom));
+    expect(calls).toHaveLength(1);
+  });
+
+  test('a hundred, each with more time than the one before: two tries in all', async () => {
+    const coalesce = createCoalesce(virtualClock());
+    const { send, calls } = heldVault();
+    const asked = Array.from({ length: 100 }, (_, i) => coalesce.share('one', 1000 + 300 * i, send));
+    calls[0]!.resolve(noRoom);
+    await settled();
+    calls[1]!.resolve(noRoom);
+    expect(await Promise.all(asked)).toEqual(asked.map(() => noRoom));
+    expect(calls).toHaveLength(2);
+  });
+
+  test('F7: a 429 of the vault itself is a failure of the call, and is shared', async () => {
+    const coalesce = createCoalesce(virtualClock());
+    const { send, calls } = heldVault();
+    const throttled: Tried<Dek> = {
+      kind: 'refused',
+      refusal: refuse('Throttled', 'the vault').refusal,
+      attempt: { ...attempt, class: 'throttled', status: 429 },
+    };
+    const asked = [500, 9000].map((deadline) => coalesce.share('one', deadline, send));
+    calls[0]!.resolve(throttled);
+    expect(await Promise.all(asked)).toEqual([throttled, throttled]);
+    expect(calls).toHaveLength(1);
+  });
+});
+
 describe('C5: one who joins waits no longer than he has time', () => {
   const late = { kind: 'refused', refusal: { code: 'DeadlineExceeded' }, attempt: null };
 

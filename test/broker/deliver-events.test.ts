@@ -4,6 +4,7 @@ import { createUndelivered } from '../../src/broker/delivery-status.ts';
 import type { BrokerEvent } from '../../src/domain/event.ts';
 import { instant, millis } from '../../src/domain/time.ts';
 import { leaseLasts } from '../../src/policy/delivery.ts';
+import { StoreAway } from '../../src/ports/store.ts';
 import type { WebhookAnswer, Webhooks, WebhookTarget } from '../../src/ports/webhooks.ts';
 import { createMemoryDeliveries } from '../support/memory-deliveries.ts';
 import { createMemoryEventLog } from '../support/memory-event-log.ts';
@@ -35,6 +36,7 @@ function aRig(names: readonly string[] = ['ops']) {
     answer: (_event: BrokerEvent, _target: WebhookTarget): WebhookAnswer<null> | Promise<WebhookAnswer<null>> => taken,
     agreement: { kind: 'taken', value: { ratePerMinute: null } } as Awaited<ReturnType<Webhooks['ask']>>,
     logged: [] as string[],
+    sweep: () => Promise.resolve(),
     instance() {
       const webhooks: Webhooks = {
         targets: names.map((name) => ({ name, host: `${name}.example`, address: 'address' })),
@@ -49,7 +51,13 @@ function aRig(names: readonly string[] = ['ops']) {
         },
       };
       const deliveries = createMemoryDeliveries(store);
-      const parts = { clock, events, deliveries, webhooks, log: (_level: string, message: string) => void rig.logged.push(message) };
+      const parts = {
+        clock,
+        events: { ...events, sweep: () => rig.sweep() },
+        deliveries,
+        webhooks,
+        log: (_level: string, message: string) => void rig.logged.push(message),
+      };
       const delivery = createDelivery(parts);
       return {
         deliveries,
@@ -57,7 +65,7 @@ function aRig(names: readonly string[] = ['ops']) {
         deliver: delivery.deliver,
         /** As the watch does: all that was announced is published. */
         pass: async () => {
-          delivery.swept(clock.now());
+          await delivery.sweep();
           await delivery.deliver();
         },
       };
@@ -121,6 +129,20 @@ describe('P2: each webhook hears each event', () => {
     await other.deliver();
     await rig.publish('late', 'sql-b', instant(morning + 1));
     await other.deliver();
+    expect(rig.heard).toEqual(['e1', 'late']);
+  });
+
+  test('where the sweep fails webhooks hear all the same, and the log is read from the same place', async () => {
+    const { rig, one } = await started();
+    rig.sweep = () => Promise.reject(new StoreAway('one place does not answer'));
+    await rig.publish('e1');
+    await rig.clock.advance(30 * minute);
+    await one.pass();
+    expect(rig.logged).toEqual(['the sweep of announced events waits for the store']);
+    await rig.clock.advance(30 * minute);
+    await one.pass();
+    await rig.publish('late', 'sql-b', instant(morning + 1));
+    await one.pass();
     expect(rig.heard).toEqual(['e1', 'late']);
   });
 

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { createUpkeep } from '../../src/broker/upkeep.ts';
 import { minutes, plus } from '../../src/domain/time.ts';
+import { StoreAway } from '../../src/ports/store.ts';
 import { virtualClock } from '../support/virtual-clock.ts';
 
 test('every five minutes vaults are reconciled, and events that a webhook has not taken for a quarter of an hour are said', async () => {
@@ -30,4 +31,30 @@ test('every five minutes vaults are reconciled, and events that a webhook has no
   await upkeep();
   expect(reconciled).toHaveLength(2);
   expect(said).toEqual([['warn', 'events wait for delivery', expect.objectContaining({ webhook: 'late', waiting: 3 })]]);
+});
+
+test('the reservations of one vault that cannot be put right keep neither the others nor the events that wait from their turn', async () => {
+  const clock = virtualClock();
+  const reconciled: string[] = [];
+  const said: unknown[] = [];
+  const upkeep = createUpkeep({
+    parts: {
+      clock,
+      log: (_level: string, message: string, about: { readonly vault?: string; readonly webhook?: string }) =>
+        void said.push([message, about.vault ?? about.webhook]),
+      registry: { peekVaults: () => [{ name: 'kv-broken' }, { name: 'kv-west' }] },
+    },
+    reservations: {
+      reconcile: (vault: string) =>
+        vault === 'kv-broken' ? Promise.reject(new StoreAway('a row')) : Promise.resolve(void reconciled.push(vault)),
+    },
+    undelivered: () => Promise.resolve({ webhooks: [{ name: 'late', count: 3, oldestAt: plus(clock.now(), minutes(-20)) }] }),
+  } as never);
+  await clock.advance(minutes(5));
+  await upkeep();
+  expect(reconciled).toEqual(['kv-west']);
+  expect(said).toEqual([
+    ['the reservations of a vault could not be put right', 'kv-broken'],
+    ['events wait for delivery', 'late'],
+  ]);
 });

@@ -70,7 +70,7 @@ describe('batch: the road', () => {
   function batchAt(elapsed: () => number) {
     const server = { name: 'sql-demo', principalId: 'host', state: 'online', clock: null };
     const registry = {
-      peekServer: () => ({ server, links: [], databases: new Map(), revision: 1 }),
+      peekServer: () => ({ server, links: [], databases: new Map(), incarnation: 'incarnation-1', revision: 1 }),
       readServer: () => Promise.resolve(undefined),
     };
     return createBatch({ registry, clock: { elapsed, now: () => 0 } } as never).batch;

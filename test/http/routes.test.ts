@@ -255,6 +255,41 @@ describe('bad input is a 400 that names the field; no road is walked', () => {
     ]);
   });
 
+  const foreign = 'https://evil.example/keys/k/0123456789abcdef0123456789abcdef';
+
+  test.each<[what: string, id: string, sent: object, fields: readonly string[]]>([
+    [
+      'K1: keys in foreign hosts beside what is wrong in form',
+      'putProtector',
+      body('putProtector', { keyId: `${keyId}?x`, standbyKeyIds: [standbyKeyId, foreign, 7], standbyKeyId: foreign }),
+      ['keyId', 'standbyKeyIds[2]', 'standbyKeyId', 'standbyKeyIds[1]'],
+    ],
+    [
+      'K1: every key in a foreign host',
+      'linkKey',
+      body('linkKey', { keyId: foreign, standbyKeyIds: [foreign], from: 'then' }),
+      ['from', 'keyId', 'standbyKeyIds[0]'],
+    ],
+    [
+      'K1: a foreign vault with a region that is none',
+      'putVault',
+      { ...body('putVault', { uri: 'https://vault.example', region: '' }), params: { vault: '-' } },
+      ['vault', 'region', 'uri'],
+    ],
+    [
+      'the path, the query and the body',
+      'putProtector',
+      { ...params('putProtector', { server: '-' }), query: 'force=1', body: { keyId: 1 } },
+      ['server', 'force', 'keyId'],
+    ],
+  ])('%s: all are named at once', async (_what, id, sent, fields) => {
+    const wire = testWire(goodRoads);
+    const answer = await wire.call(id, sent);
+    expect(answer.status).toBe(400);
+    expect((answer.json['errors'] as { field: string }[]).map((error) => error.field)).toEqual(fields);
+    expect(wire.walked).toEqual([]);
+  });
+
   test('C4: what a client writes where a name belongs is not repeated', async () => {
     const answer = await testWire().call('wrap', { ...good['wrap'], body: { [dekText]: 'x' } });
     expect(answer.status).toBe(400);

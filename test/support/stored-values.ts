@@ -60,7 +60,7 @@ export function aRegistered(
   databases: readonly (readonly [string, Tier])[] = [],
   links: readonly Link[] = [],
 ): RegisteredServer {
-  return { server: aServer(name), links, databases: new Map(databases), revision: 0 };
+  return { server: aServer(name), links, databases: new Map(databases), incarnation: 'incarnation-1', revision: 0 };
 }
 
 export function anEvent(id: string, changes: Partial<BrokerEvent> = {}): BrokerEvent {

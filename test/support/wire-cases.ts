@@ -1,12 +1,12 @@
 import { done } from '../../src/domain/refusal.ts';
-import type { AuditView, VaultView } from '../../src/broker/fleet-views.ts';
+import type { AuditView, LastHour, VaultView } from '../../src/broker/fleet-views.ts';
 import type { LinkView, Roads, ServerView } from '../../src/broker/roads.ts';
 import { nothingSeen } from '../../src/domain/audit.ts';
 import type { Finding } from '../../src/domain/finding.ts';
 import { Dek } from '../../src/domain/dek.ts';
 import { parseKeyId, parseThumbprint } from '../../src/domain/key.ts';
 import type { NumberedRecord } from '../../src/domain/operation.ts';
-import { instant, millis } from '../../src/domain/time.ts';
+import { instant, millis, minutes } from '../../src/domain/time.ts';
 import { objectId } from './wire.ts';
 
 export const thumbprint = parseThumbprint('NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs')!;
@@ -123,6 +123,8 @@ const record: NumberedRecord = {
   latencyMs: millis(13),
 };
 
+const lastHour: LastHour = { from: at, stepMs: minutes(1), rate: [null, 0.25], circuit: [null, 'open'] };
+
 const audit = {
   slot: '2026-11-22T06:00:00Z',
   startedAt: at,
@@ -197,7 +199,7 @@ export const goodRoads: Partial<Roads> = {
           byState: { online: 2, atRisk: 1, inaccessible: 0, needsRevalidation: 0, pendingValidation: 0 },
           notOnline: { items: [server], next: 'sql-demo' },
         },
-        vaults: [{ ...vault, latches: { suspected: 1, confirmed: 0 }, outageSince: at, failoverSince: null }],
+        vaults: [{ ...vault, latches: { suspected: 1, confirmed: 0 }, outageSince: at, failoverSince: null, lastHour }],
         audit,
         oldestProof: { server: 'sql-demo', keyId, vault: 'kv-west', provenAt: at },
         undelivered: { count: 1, oldestAt: at, dead: 0, webhooks: [], deadLetters: [] },

@@ -1,7 +1,7 @@
 import { odata, type TableClient, type TransactionAction } from '@azure/data-tables';
 import type { Millis } from '../../domain/time.ts';
 import { StoreAway } from '../../ports/store.ts';
-import { meaningOf, within } from './faults.ts';
+import { meaningOf, within, type Condition } from './faults.ts';
 import { fromEntity, toEntity } from './rows.ts';
 import type { Listing, PartitionQuery, Row, RowKey, StoredRow, Table, Write } from './table.ts';
 
@@ -23,7 +23,7 @@ export function createAzureTable(client: TableClient, limit: Millis): AzureTable
     create: () => within(limit, (abortSignal) => create(client, abortSignal)),
     async get(key) {
       const read = (abortSignal: AbortSignal): Promise<StoredRow | undefined> => readEntity(client, key, abortSignal);
-      return attempt(caller, { call: read, onReset: read, onCondition: undefined });
+      return attempt(caller, { call: read, onReset: read });
     },
     list: (range, most = Infinity) => query(caller, rangeFilter(range), most),
     beyond: async (after, most) => (await query(caller, odata`PartitionKey gt ${after}`, most)).rows,
@@ -37,7 +37,7 @@ export function createAzureTable(client: TableClient, limit: Millis): AzureTable
       // After a reset the write may have landed. Tried again, its condition then fails; so the row itself says which it was.
       const sendAgain = async (abortSignal: AbortSignal): Promise<boolean> =>
         (await landed(writes, (row) => readEntity(client, row, abortSignal))) || send(abortSignal);
-      return attempt(caller, { call: send, onReset: sendAgain, onCondition: false });
+      return attempt(caller, { call: send, onReset: sendAgain, onCondition: { met: conditionsOf(writes), value: false } });
     },
   };
 }
@@ -51,8 +51,16 @@ interface Attempt<T> {
   readonly call: (abortSignal: AbortSignal) => Promise<T>;
   /** What to call the second time if the first met a reset. */
   readonly onReset: (abortSignal: AbortSignal) => Promise<T>;
-  /** The result where the service says that a condition did not hold. */
-  readonly onCondition: T;
+  /** The result where the service says that one of these conditions did not hold. Any other is a fault of the store. */
+  readonly onCondition?: { readonly met: ReadonlySet<Condition>; readonly value: T };
+}
+
+const noRowThere: ReadonlySet<Condition> = new Set(['exists']);
+const anyCondition: ReadonlySet<Condition> = new Set(['exists', 'absent', 'changed']);
+
+/** An insert has one condition. A 404 to it is about something else, and whoever took it for one would think that its row is stored. */
+function conditionsOf(writes: readonly Write[]): ReadonlySet<Condition> {
+  return writes.every(({ kind }) => kind === 'insert') ? noRowThere : anyCondition;
 }
 
 async function attempt<T>({ client, limit }: Caller, { call, onReset, onCondition }: Attempt<T>): Promise<T> {
@@ -69,14 +77,16 @@ async function attempt<T>({ client, limit }: Caller, { call, onReset, onConditio
 async function outcome<T>(
   call: Attempt<T>['call'],
   abortSignal: AbortSignal,
-  onCondition: T,
+  onCondition: Attempt<T>['onCondition'],
 ): Promise<{ value: T } | { trouble: 'reset' | 'tableMissing' }> {
   try {
     return { value: await call(abortSignal) };
   } catch (error) {
     const meaning = meaningOf(error);
     if (meaning instanceof StoreAway) throw meaning;
-    return meaning === 'condition' ? { value: onCondition } : { trouble: meaning };
+    if (meaning === 'reset' || meaning === 'tableMissing') return { trouble: meaning };
+    if (onCondition?.met.has(meaning) === true) return { value: onCondition.value };
+    throw new StoreAway(`the store answered what the call cannot meet: ${meaning}`);
   }
 }
 
@@ -116,7 +126,7 @@ async function readPage(caller: Caller, { filter, size, token }: PageQuery): Pro
     const found = await pages.byPage({ maxPageSize: size, ...(token === undefined ? {} : { continuationToken: token }) }).next();
     return found.done === true ? noRows : { rows: found.value.map(fromEntity), next: found.value.continuationToken };
   };
-  return attempt(caller, { call: read, onReset: read, onCondition: noRows });
+  return attempt(caller, { call: read, onReset: read });
 }
 
 interface Page {
@@ -163,22 +173,28 @@ function toAction(write: Write): TransactionAction {
   }
 }
 
-/** Whether the first conditional write stands in the table as it was sent. Then all of its transaction does. */
-async function landed(writes: readonly Write[], read: (row: Row) => Promise<StoredRow | undefined>): Promise<boolean> {
-  const guard = writes.find((write) => write.kind === 'insert' || write.kind === 'replace');
-  if (guard === undefined || guard.kind === 'remove') return false;
-  const stored = await read(guard.row);
-  return (
-    stored !== undefined &&
-    JSON.stringify(Object.entries(stored.columns).sort()) === JSON.stringify(Object.entries(guard.row.columns).sort())
-  );
+/**
+ * Whether a conditional write, and all that went with it, stands in the table as it was sent. The guard alone does not say so: the change
+ * of another may have left the same in it.
+ */
+async function landed(writes: readonly Write[], read: (row: RowKey) => Promise<StoredRow | undefined>): Promise<boolean> {
+  if (!writes.some(({ kind }) => kind === 'insert' || kind === 'replace')) return false;
+  const stands = async (write: Write): Promise<boolean> => {
+    const stored = await read(write.row);
+    return write.kind === 'remove' ? stored === undefined : stored !== undefined && inOrder(stored) === inOrder(write.row);
+  };
+  return (await Promise.all(writes.map(stands))).every(Boolean);
+}
+
+function inOrder({ columns }: Row): string {
+  return JSON.stringify(Object.entries(columns).sort());
 }
 
 async function readEntity(client: TableClient, key: RowKey, abortSignal: AbortSignal): Promise<StoredRow | undefined> {
   try {
     return fromEntity(await client.getEntity(key.partition, key.row, { abortSignal }));
   } catch (error) {
-    if (meaningOf(error) === 'condition') return undefined;
+    if (meaningOf(error) === 'absent') return undefined;
     throw error;
   }
 }

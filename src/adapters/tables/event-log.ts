@@ -5,7 +5,7 @@ import type { EventLog } from '../../ports/events.ts';
 import { createOutbox, type Outbox } from './outbox.ts';
 import { hashKey, jsonColumns, jsonValue, timeKey } from './rows.ts';
 import { scanPage } from './scan.ts';
-import { chunks, type Row, type RowKey, type Store } from './table.ts';
+import { chunks, type Row, type RowKey, type Store, type Tell } from './table.ts';
 
 /** A cursor of the event log: day and row key of the last event seen. */
 const cursorForm = /^(\d{4}-\d{2}-\d{2})~(\d{15}:[A-Za-z0-9_-]{22})$/;
@@ -26,11 +26,13 @@ export function eventRow(event: BrokerEvent): Row {
  * A malformed cursor gives an empty page: `isEventCursor` tells it before.
  *
  * @param onPublished called when events that this instance published are stored; after a crash, once more. Must not throw.
+ * @param tell hears of what the sweep cannot publish.
  */
 export function createEventLog(
   store: Store,
   clock: Clock,
   onPublished?: (events: readonly BrokerEvent[]) => void,
+  tell: Tell = () => undefined,
 ): EventLog & { readonly outbox: Outbox } {
   const table = store.table('events');
 
@@ -44,7 +46,7 @@ export function createEventLog(
     if (events.length > 0) onPublished?.(events);
   }
 
-  const outbox = createOutbox(store, clock, publish);
+  const outbox = createOutbox(store, { clock, publish, tell });
   return {
     outbox,
     publish,

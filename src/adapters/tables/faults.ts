@@ -5,8 +5,11 @@ import { StoreAway } from '../../ports/store.ts';
 /** The store said that it will never take this write as it is (400, 413): trying again cannot help. */
 export class StoreRefused extends StoreAway {}
 
+/** A condition that did not hold: the row is there already, is not there, or has another version. */
+export type Condition = 'exists' | 'absent' | 'changed';
+
 /** What a failed call means to us; everything else is `StoreAway`. */
-export type Meaning = 'condition' | 'tableMissing' | 'reset' | StoreAway;
+export type Meaning = Condition | 'tableMissing' | 'reset' | StoreAway;
 
 /** Names the status and code alone: an SDK error carries the request with its authorisation. */
 export function meaningOf(error: unknown): Meaning {
@@ -21,9 +24,17 @@ function meaningOfSilence(code: string): Meaning {
   return code === 'ECONNRESET' || code === 'EPIPE' ? 'reset' : new StoreAway(`no answer from the store: ${code}`);
 }
 
+/** The service also answers 404 and 409 for other reasons, of a whole account for instance: only these codes speak of the row. */
+const meaningOfCode: Readonly<Record<string, 'exists' | 'absent' | 'tableMissing'>> = {
+  '409 EntityAlreadyExists': 'exists',
+  '404 ResourceNotFound': 'absent',
+  '404 EntityNotFound': 'absent',
+  '404 TableNotFound': 'tableMissing',
+};
+
 function meaningOfAnswer(status: number, code: string): Meaning {
-  if (status === 404) return code === 'TableNotFound' ? 'tableMissing' : 'condition';
-  if (status === 412 || (status === 409 && code !== 'TableBeingDeleted')) return 'condition';
+  const meaning = status === 412 ? 'changed' : meaningOfCode[`${status} ${code}`];
+  if (meaning !== undefined) return meaning;
   const away = `the store answered ${status}: ${code}`;
   return status === 400 || status === 413 ? new StoreRefused(away) : new StoreAway(away);
 }

@@ -1,9 +1,11 @@
 import type { BrokerEvent } from '../../domain/event.ts';
 import { minutes, seconds, type Instant } from '../../domain/time.ts';
 import type { Clock } from '../../ports/clock.ts';
+import { StoreAway, Unreadable } from '../../ports/store.ts';
 import { compareAndSet, type Step } from './compare-and-set.ts';
+import { StoreRefused } from './faults.ts';
 import { hashKey, jsonColumns, jsonValue, timeKey } from './rows.ts';
-import { removeRows, type Row, type RowKey, type Store, type TableName } from './table.ts';
+import { removeRows, type Row, type RowKey, type Store, type TableName, type Tell } from './table.ts';
 
 /** The partition that a change is made in. */
 export interface Place {
@@ -25,7 +27,10 @@ export interface EventfulStep<T> extends Step<T> {
 export interface Outbox {
   /** The compare-and-set loop round `step`; returns when the change is durable. The events reach the log right after, in the background. */
   change<T>(place: Place, step: () => Promise<EventfulStep<T>>): Promise<T>;
-  /** Publishes what killed instances announced and did not publish. */
+  /**
+   * Publishes what killed instances announced and did not publish. A place where that fails keeps no other from its turn, and is told to
+   * the log. Rejects with `StoreAway` where trying again can help; what can never be published here is left for a newer broker.
+   */
   sweep(): Promise<void>;
   /** Resolves when nothing is being published. */
   idle(): Promise<void>;
@@ -45,8 +50,16 @@ const renewAfter = seconds(10);
 const settledAfter = minutes(5);
 /** Younger announcements are left to the instance that made them. */
 const sweepAfter = seconds(5);
+/** After so many places that the store did not answer for it is the store that is away, and each more would only take its time limit. */
+const mostUnanswered = 8;
 
-export function createOutbox(store: Store, clock: Clock, publish: (events: readonly BrokerEvent[]) => Promise<void>): Outbox {
+export interface OutboxOptions {
+  readonly clock: Clock;
+  readonly publish: (events: readonly BrokerEvent[]) => Promise<void>;
+  readonly tell: Tell;
+}
+
+export function createOutbox(store: Store, { clock, publish, tell }: OutboxOptions): Outbox {
   const announcements = store.table('outbox');
   const underWay = new Set<Promise<void>>();
 
@@ -80,6 +93,25 @@ export function createOutbox(store: Store, clock: Clock, publish: (events: reado
     await removeRows(table, rows);
   }
 
+  /** Sweeps each place, whatever becomes of the others. `left`: the names of those that are not swept. `away`: the store did not answer. */
+  async function sweepPlaces(
+    places: ReadonlyMap<string, Place>,
+  ): Promise<{ readonly left: ReadonlySet<string>; readonly away: unknown[] }> {
+    const left = new Set(places.keys());
+    const away: unknown[] = [];
+    for (const [name, place] of places) {
+      if (away.length === mostUnanswered) break;
+      try {
+        await sweepPlace(place);
+        left.delete(name);
+      } catch (error) {
+        tell('error', 'events of a change cannot be published', { ...place, reason: reasonOf(error) });
+        if (mayPass(error)) away.push(error);
+      }
+    }
+    return { left, away };
+  }
+
   return {
     async change(place, step) {
       let announcement: Announcement | undefined;
@@ -100,11 +132,15 @@ export function createOutbox(store: Store, clock: Clock, publish: (events: reado
     async sweep() {
       const now = clock.now();
       const { rows } = await announcements.list({ partition: 'outbox', below: timeKey(now - sweepAfter) });
-      for (const place of placesOf(rows)) await sweepPlace(place);
+      const announced = rows.flatMap((row) => placeOf(row) ?? []);
+      const places = new Map(announced.map((place) => [nameOf(place), place]));
+      const { left, away } = await sweepPlaces(places);
+      const settled = rows.filter((row) => row.row < timeKey(now - settledAfter));
       await removeRows(
         announcements,
-        rows.filter((row) => row.row < timeKey(now - settledAfter)),
+        settled.filter((row) => !left.has(nameOf(placeOf(row)))),
       );
+      if (away.length > 0) throw away[0];
     },
 
     async idle() {
@@ -117,12 +153,24 @@ function waitingRow(place: Place, event: BrokerEvent): Row {
   return { partition: place.partition, row: `${eventRows.from}${timeKey(event.time)}:${hashKey(event.id)}`, columns: jsonColumns(event) };
 }
 
-function placesOf(rows: readonly Row[]): readonly Place[] {
-  const places = new Map<string, Place>();
-  for (const { columns } of rows) {
-    const { table, partition } = columns;
-    if ((table === 'servers' || table === 'access' || table === 'audits') && typeof partition === 'string')
-      places.set(`${table}:${partition}`, { table, partition });
-  }
-  return [...places.values()];
+/** The place that an announcement names; undefined where it names none that this program knows. */
+function placeOf({ columns }: Row): Place | undefined {
+  const { table, partition } = columns;
+  const known = table === 'servers' || table === 'access' || table === 'audits';
+  return known && typeof partition === 'string' ? { table, partition } : undefined;
+}
+
+function nameOf(place: Place | undefined): string {
+  return place === undefined ? '' : `${place.table}:${place.partition}`;
+}
+
+/** Whether trying again may help: the store did not answer. What it refuses, and what cannot be read, stays as it is. */
+function mayPass(error: unknown): boolean {
+  return error instanceof StoreAway && !(error instanceof Unreadable) && !(error instanceof StoreRefused);
+}
+
+/** What may be told: messages of the store are made of ids and codes, others may hold anything. */
+function reasonOf(error: unknown): string {
+  if (error instanceof StoreAway) return error.message;
+  return error instanceof Error ? error.name : typeof error;
 }

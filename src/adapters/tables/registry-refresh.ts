@@ -1,5 +1,6 @@
 import type { Registry } from '../../ports/registry.ts';
 import type { Clock } from '../../ports/clock.ts';
+import { StoreAway, Unreadable } from '../../ports/store.ts';
 import { instant, minutes } from '../../domain/time.ts';
 import { markersLast, type ChangeFeed } from './change-feed.ts';
 import type { RegistryCopy } from './registry-copy.ts';
@@ -12,16 +13,20 @@ export interface RefreshParts extends Pick<Registry, 'readServer' | 'readVaults'
 
 /** How many servers are read side by side. */
 const readsAtOnce = 8;
+/** After so many servers that the store did not answer for it is the store that is away, and each more would only take its time limit. */
+const mostUnanswered = 8;
 const sweepEvery = minutes(10);
 
 /**
  * Brings the copy up to date: reads the markers since the last refresh, and then again what they name and the copy is concerned with. A marker whose
  * change has landed is done with after one reading; one whose change has not is met again by the next refreshes, until none can follow it.
+ * What cannot be read keeps nothing else from being read. Rejects with `StoreAway` where the store did not answer; all is read again then.
  */
 export function createRefresh({ clock, feed, copy, readServer, readVaults }: RefreshParts): () => Promise<void> {
   let readUntil = clock.now();
   let sweptAt = clock.elapsed();
   let doneWith: ReadonlySet<string> = new Set();
+  let vaultsRead = true;
 
   return async () => {
     const begun = clock.now();
@@ -31,8 +36,10 @@ export function createRefresh({ clock, feed, copy, readServer, readVaults }: Ref
     const missedSome = begun - readUntil > markersLast;
     const named = new Set(missedSome ? copy.serverNames() : []);
     for (const { subject } of news) if (subject.kind === 'server' && copy.concerns(subject.name)) named.add(subject.name);
-    await eachOf(named, readServer);
-    if (missedSome || !copy.knowsVaults() || news.some(({ subject }) => subject.kind === 'vaults')) await readVaults();
+    const away = await eachOf(named, readServer);
+    if (missedSome || !copy.knowsVaults() || news.some(({ subject }) => subject.kind === 'vaults')) vaultsRead = false;
+    if (!vaultsRead) vaultsRead = await readable(readVaults);
+    if (away !== undefined) throw away;
     doneWith = new Set(markers.filter(({ landed }) => landed).map(({ id }) => id));
     readUntil = begun;
     if (clock.elapsed() - sweptAt >= sweepEvery) {
@@ -42,11 +49,32 @@ export function createRefresh({ clock, feed, copy, readServer, readVaults }: Ref
   };
 }
 
-/** Runs `work` over all names, some at once; rejects when one rejects. */
-async function eachOf(names: ReadonlySet<string>, work: (name: string) => Promise<unknown>): Promise<void> {
+/** Runs `work` over all names, some at once. @returns how the store did not answer for one of them. */
+async function eachOf(names: ReadonlySet<string>, work: (name: string) => Promise<unknown>): Promise<StoreAway | undefined> {
   const left = names.values();
+  const away: StoreAway[] = [];
   const workers = Array.from({ length: Math.min(readsAtOnce, names.size) }, async () => {
-    for (const name of left) await work(name);
+    for (const name of left) {
+      if (away.length >= mostUnanswered) return;
+      try {
+        await readable(() => work(name));
+      } catch (error) {
+        if (!(error instanceof StoreAway)) throw error;
+        away.push(error);
+      }
+    }
   });
   await Promise.all(workers);
+  return away[0];
+}
+
+/** @returns false where what is stored cannot be read, which no sooner reading would mend. */
+async function readable(read: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await read();
+    return true;
+  } catch (error) {
+    if (!(error instanceof Unreadable)) throw error;
+    return false;
+  }
 }

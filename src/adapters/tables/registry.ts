@@ -2,6 +2,7 @@ import type { RegisteredServer } from '../../domain/server.ts';
 import { seconds, type Millis } from '../../domain/time.ts';
 import type { Vault } from '../../domain/vault.ts';
 import type { Clock } from '../../ports/clock.ts';
+import { Unreadable } from '../../ports/store.ts';
 import type { Registry } from '../../ports/registry.ts';
 import { createChangeFeed, type Announced, type ChangeFeed } from './change-feed.ts';
 import { createTurns } from './compare-and-set.ts';
@@ -12,7 +13,7 @@ import { changeStep, finishRemoval, readPartition, type Partition } from './serv
 import { isTombstone } from './server-rows.ts';
 import { listStandings, markStanding } from './standings.ts';
 import type { Settle } from './standings.ts';
-import type { RowKey, Store } from './table.ts';
+import type { RowKey, Store, Tell } from './table.ts';
 import { addVaultRow, readVaultRows } from './vault-rows.ts';
 
 export interface RegistryOptions {
@@ -20,6 +21,8 @@ export interface RegistryOptions {
   readonly outbox: Outbox;
   /** How often the copy is refreshed; default 2 s. */
   readonly pollMs?: Millis;
+  /** Hears once of each server that cannot be read; default: nobody does. */
+  readonly tell?: Tell;
 }
 
 /** The registry with its copy, which is refreshed in the background until `close`. */
@@ -33,11 +36,14 @@ export interface TableRegistry extends Registry {
  * The registry in two tables: `servers` with a partition a server, and `registry` with the partitions `vaults`, `names` (the index of
  * servers) and `changes` (the feed that keeps every instance's copy fresh). A refresh costs what changed, not what is registered.
  */
-export function createRegistry(store: Store, { clock, outbox, pollMs = seconds(2) }: RegistryOptions): TableRegistry {
+export function createRegistry(
+  store: Store,
+  { clock, outbox, pollMs = seconds(2), tell = () => undefined }: RegistryOptions,
+): TableRegistry {
   const lists = store.table('registry');
   const feed = createChangeFeed(lists, clock);
   const copy = createRegistryCopy();
-  const servers = createServers(store, { copy, feed, outbox });
+  const servers = createServers(store, { copy, feed, outbox, tell });
   const closing = new AbortController();
 
   async function readVaults(): Promise<readonly Vault[]> {
@@ -91,13 +97,32 @@ interface Parts {
   readonly copy: RegistryCopy;
   readonly feed: ChangeFeed;
   readonly outbox: Outbox;
+  readonly tell: Tell;
 }
 
 /** Reading and changing one server. */
-function createServers(store: Store, { copy, feed, outbox }: Parts): { read: Registry['readServer']; change: Registry['changeServer'] } {
+function createServers(
+  store: Store,
+  { copy, feed, outbox, tell }: Parts,
+): { read: Registry['readServer']; change: Registry['changeServer'] } {
   const table = store.table('servers');
   const lists = store.table('registry');
   const inTurn = createTurns();
+  const unreadable = new Set<string>();
+
+  /** Rejects with `Unreadable` naming the server, which the log hears of once, until it could be read again. */
+  async function readRows(name: string): Promise<Partition> {
+    try {
+      const partition = await readPartition(table, name);
+      unreadable.delete(name);
+      return partition;
+    } catch (error) {
+      if (!(error instanceof Unreadable)) throw error;
+      if (!unreadable.has(name)) tell('error', 'a server cannot be read', { server: name, reason: error.message });
+      unreadable.add(name);
+      throw new Unreadable(`server \`${name}\` cannot be read: ${error.message}`);
+    }
+  }
 
   /** Before the server is stored: a crash in between leaves a name without a server, which readers pass over, never the reverse. */
   async function indexName(name: string): Promise<void> {
@@ -116,7 +141,7 @@ function createServers(store: Store, { copy, feed, outbox }: Parts): { read: Reg
   /** What is stored of a server, with what is left of a removed one out of the way. */
   async function readToChange(name: string): Promise<Partition> {
     for (;;) {
-      const partition = await readPartition(table, name);
+      const partition = await readRows(name);
       if (partition.guard === undefined || !isTombstone(partition.guard)) return partition;
       await finish(name);
     }
@@ -147,7 +172,11 @@ function createServers(store: Store, { copy, feed, outbox }: Parts): { read: Reg
 
   async function read(name: string): Promise<RegisteredServer | undefined> {
     const order = copy.begin();
-    const { registered, guard } = await readPartition(table, name);
+    const { registered, guard } = await readRows(name).catch((error: unknown) => {
+      // What stands in the copy is not what is stored: whoever asks for the server reads, and hears why it cannot be told.
+      if (error instanceof Unreadable) copy.keepServer(name, order, undefined);
+      throw error;
+    });
     copy.keepServer(name, order, registered);
     if (guard !== undefined && isTombstone(guard)) finishInBackground(name);
     return registered;

@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto';
-import { StoreAway } from '../../ports/store.ts';
+import { Unreadable } from '../../ports/store.ts';
 import type { Columns, Row, StoredRow } from './table.ts';
 
-/** Version of all rows that this program writes. A change that an older program would misread raises it. */
-export const rowSchema = 1;
+/**
+ * Version of all rows that this program writes. A change that an older program would misread raises it. 2: servers have incarnations, and
+ * the association ledger an account for each.
+ */
+export const rowSchema = 2;
 
 /** Characters a string column: Tables holds 64 KiB of UTF-16, and we stay a little below. */
 const columnLength = 32_000;
@@ -17,12 +20,12 @@ export function toEntity(row: Row): Entity {
   return { partitionKey: row.partition, rowKey: row.row, schema: rowSchema, ...row.columns };
 }
 
-/** @throws StoreAway where the row has a newer schema than this program knows: it is refused, never misread. */
+/** @throws Unreadable where the row has a newer schema than this program knows: it is refused, never misread. */
 export function fromEntity(entity: Readonly<Record<string, unknown>>): StoredRow {
   const { partitionKey, rowKey, schema, etag } = entity;
-  if (typeof partitionKey !== 'string' || typeof rowKey !== 'string') throw new StoreAway('a row without keys was read');
+  if (typeof partitionKey !== 'string' || typeof rowKey !== 'string') throw new Unreadable('a row without keys was read');
   if (typeof schema !== 'number' || schema > rowSchema) {
-    throw new StoreAway(`row \`${rowKey}\` has schema ${String(schema)}, this broker knows up to ${rowSchema}: update it`);
+    throw new Unreadable(`row \`${rowKey}\` has schema ${String(schema)}, this broker knows up to ${rowSchema}: update it`);
   }
   const columns: Record<string, string | number> = {};
   for (const [name, value] of Object.entries(entity)) {
@@ -64,7 +67,7 @@ export function jsonValue<T>(row: Pick<Row, 'row' | 'columns'>): T {
   try {
     return JSON.parse(columnsText(row.columns)) as T;
   } catch {
-    throw new StoreAway(`row \`${row.row}\` cannot be read: it was not written by a broker`);
+    throw new Unreadable(`row \`${row.row}\` cannot be read: it was not written by a broker`);
   }
 }
 

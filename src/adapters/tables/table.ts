@@ -8,6 +8,7 @@ export const tableNames = [
   'outbox',
   'operations',
   'instances',
+  'history',
   'budgets',
   'deliveries',
   'audits',
@@ -71,6 +72,9 @@ export interface Table {
    */
   write(writes: readonly Write[]): Promise<boolean>;
 }
+
+/** Says a line to the log; never with a secret. */
+export type Tell = (level: 'warn' | 'error', message: string, about: Readonly<Record<string, unknown>>) => void;
 
 /** All tables. Usable when it exists: a table is made when it is first used. */
 export interface Store {

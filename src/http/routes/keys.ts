@@ -1,10 +1,20 @@
-import { parseKeyId, type KeyId } from '../../domain/key.ts';
+import { parseKeyId } from '../../domain/key.ts';
 import type { RefusalCode } from '../../domain/refusal.ts';
 import type { LinkView } from '../../broker/roads.ts';
-import { invalid, type FieldError } from '../problem.ts';
-import { route, type Route, type WireOutcome, type WireRules } from '../route.ts';
+import type { FieldError } from '../problem.ts';
+import { route, type Route, type WireRules } from '../route.ts';
 import { linkPage, links } from '../schemas/answers.ts';
-import { dropKeyQuery, keyPath, linkKeyBody, noBody, noQuery, pageQuery, protectorBody, serverPath } from '../schemas/requests.ts';
+import {
+  dropKeyQuery,
+  keyPath,
+  linkKeyBody,
+  mostStandbyKeyIds,
+  noBody,
+  noQuery,
+  pageQuery,
+  protectorBody,
+  serverPath,
+} from '../schemas/requests.ts';
 import { allowedOrigin } from '../../domain/vault-host.ts';
 import { viewLink } from '../views.ts';
 import { found, gone, pageOf, registered } from './answer.ts';
@@ -22,20 +32,17 @@ const proofs: readonly RefusalCode[] = [
   'StateUnavailable',
 ];
 
-interface NamedKeys {
-  readonly keyId: KeyId;
-  readonly standbyKeyIds: readonly KeyId[];
-}
-
-/** Undefined where every key lies in a host that is allowed (K1): another one is wrong in form, whatever is registered. */
-function foreignKeys(body: NamedKeys, rules: WireRules): WireOutcome<never> | undefined {
-  const isForeign = (keyId: KeyId) => allowedOrigin(parseKeyId(keyId)?.vaultUri ?? '', rules.vaultHostSuffixes) === undefined;
-  const detail = 'must lie in a vault whose host this broker allows';
-  const [first, ...more]: FieldError[] = [
-    ...(isForeign(body.keyId) ? [{ field: 'keyId', detail }] : []),
-    ...body.standbyKeyIds.flatMap((keyId, at) => (isForeign(keyId) ? [{ field: `standbyKeyIds[${at}]`, detail }] : [])),
-  ];
-  return first && invalid(first, ...more);
+/** Keys in a host that is not allowed (K1): wrong in form, whatever is registered. What is no key id the schema tells. */
+function foreignKeys(body: unknown, rules: WireRules): readonly FieldError[] {
+  const { keyId, standbyKeyIds } = Object(body) as { readonly keyId?: unknown; readonly standbyKeyIds?: unknown };
+  const foreign = (field: string, given: unknown): readonly FieldError[] => {
+    const vaultUri = typeof given === 'string' ? parseKeyId(given)?.vaultUri : undefined;
+    const allowed = vaultUri === undefined || allowedOrigin(vaultUri, rules.vaultHostSuffixes) !== undefined;
+    return allowed ? [] : [{ field, detail: 'must lie in a vault whose host this broker allows' }];
+  };
+  // More than the schema takes are not looked at: the list as a whole is wrong then.
+  const standbys: readonly unknown[] = Array.isArray(standbyKeyIds) ? standbyKeyIds.slice(0, mostStandbyKeyIds) : [];
+  return [...foreign('keyId', keyId), ...standbys.flatMap((given, at) => foreign(`standbyKeyIds[${at}]`, given))];
 }
 
 const viewLinks = (value: { readonly links: readonly LinkView[]; readonly findings: readonly unknown[] }) => ({
@@ -56,8 +63,9 @@ export const keyRoutes: readonly Route[] = [
     body: protectorBody,
     answers: { 200: links, 201: links },
     refusals: proofs,
-    walk: async ({ params, body }, { roads, context, rules }) =>
-      foreignKeys(body, rules) ?? registered(await roads.putProtector({ ...body, server: params.server }, context), viewLinks),
+    alsoWrong: foreignKeys,
+    walk: async ({ params, body }, { roads, context }) =>
+      registered(await roads.putProtector({ ...body, server: params.server }, context), viewLinks),
   }),
   route({
     id: 'listKeys',
@@ -91,9 +99,10 @@ export const keyRoutes: readonly Route[] = [
     body: linkKeyBody,
     answers: { 200: links, 201: links },
     refusals: proofs,
-    walk: async ({ params, body }, { roads, context, rules }) => {
+    alsoWrong: foreignKeys,
+    walk: async ({ params, body }, { roads, context }) => {
       const { from, to, ...keys } = body;
-      return foreignKeys(keys, rules) ?? registered(await roads.linkKey({ ...keys, server: params.server, from, to }, context), viewLinks);
+      return registered(await roads.linkKey({ ...keys, server: params.server, from, to }, context), viewLinks);
     },
   }),
   route({

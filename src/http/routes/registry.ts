@@ -1,6 +1,6 @@
 import type { RefusalCode } from '../../domain/refusal.ts';
-import { invalid } from '../problem.ts';
-import { route, type Route } from '../route.ts';
+import { invalid, type FieldError } from '../problem.ts';
+import { route, type Route, type WireRules } from '../route.ts';
 import { database, server, vault, vaultPage } from '../schemas/answers.ts';
 import {
   databaseBody,
@@ -22,6 +22,14 @@ import { operators, operatorsAndHosts, readers, readersAndHosts } from './who.ts
 const reads: readonly RefusalCode[] = ['NotFound', 'StateUnavailable'];
 const changes: readonly RefusalCode[] = ['NotFound', 'Conflict', 'StateUnavailable'];
 
+const notAllowed: FieldError = { field: 'uri', detail: 'must be https://{vault}{suffix} with a suffix that this broker allows' };
+
+/** A vault whose host is not allowed (K1). What is no text the schema tells. */
+function foreignVault(body: unknown, rules: WireRules): readonly FieldError[] {
+  const { uri } = Object(body) as { readonly uri?: unknown };
+  return typeof uri === 'string' && allowedOrigin(uri, rules.vaultHostSuffixes) === undefined ? [notAllowed] : [];
+}
+
 /** Vaults, servers and databases. */
 export const registryRoutes: readonly Route[] = [
   route({
@@ -35,10 +43,10 @@ export const registryRoutes: readonly Route[] = [
     body: vaultBody,
     answers: { 200: vault, 201: vault },
     refusals: ['Conflict', 'StateUnavailable'],
+    alsoWrong: foreignVault,
     walk: async ({ params, body }, { roads, context, rules }) => {
       const uri = allowedOrigin(body.uri, rules.vaultHostSuffixes);
-      if (uri === undefined)
-        return invalid({ field: 'uri', detail: 'must be https://{vault}{suffix} with a suffix that this broker allows' });
+      if (uri === undefined) return invalid(notAllowed);
       return registered(await roads.putVault({ ...body, name: params.vault, uri }, context), viewVault);
     },
   }),

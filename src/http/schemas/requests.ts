@@ -65,7 +65,8 @@ export const serverBody = z
   .register(named, { id: 'PutServer', description: 'Registers a server. With `origin` it starts in pendingValidation.' });
 
 /** More than any server may have (K1): how many are allowed is a finding, not a matter of form. */
-const standbyKeyIds = z._default(z.array(keyId).check(z.maxLength(16)), []);
+export const mostStandbyKeyIds = 16;
+const standbyKeyIds = z._default(z.array(keyId).check(z.maxLength(mostStandbyKeyIds)), []);
 
 export const protectorBody = z
   .strictObject({ keyId, standbyKeyIds })
@@ -74,7 +75,10 @@ export const protectorBody = z
 export const linkKeyBody = z
   .strictObject({ keyId, standbyKeyIds, from: z.optional(time), to: z.optional(time) })
   .check(
-    z.refine(({ from, to }) => from === undefined || to === undefined || from < to, { path: ['to'], error: 'must be later than `from`' }),
+    z.refine(({ from, to }) => typeof from !== 'number' || typeof to !== 'number' || from < to, {
+      path: ['to'],
+      error: 'must be later than `from`',
+    }),
   )
   .register(named, {
     id: 'LinkKey',

@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { createBudgetLedger } from '../../../src/adapters/tables/budget-ledger.ts';
 import { createEventLog, isEventCursor } from '../../../src/adapters/tables/event-log.ts';
 import { createInstances } from '../../../src/adapters/tables/instances.ts';
+import { rowSchema } from '../../../src/adapters/tables/rows.ts';
 import { openStore } from '../../../src/adapters/tables/store.ts';
-import { tableNames, type Row } from '../../../src/adapters/tables/table.ts';
+import { tableNames, type Row, type Write } from '../../../src/adapters/tables/table.ts';
 import { millis, type Millis } from '../../../src/domain/time.ts';
 import { StoreAway } from '../../../src/ports/store.ts';
 import { aReport } from '../../contract/instances.ts';
@@ -143,6 +144,24 @@ describe('the store on Azurite', () => {
     expect(asked).toBe(1);
   });
 
+  it('a transaction whose refusal was lost in a reset is not taken for stored because another left the same guard', async () => {
+    const { way, store } = await openThrough();
+    const table = store.table('servers');
+    await table.write([{ kind: 'insert', row: row('guard', { n: 1 }) }]);
+    const { etag } = (await table.get(row('guard')))!;
+    const changeWith = (beside: Write): readonly Write[] => [{ kind: 'replace', row: row('guard', { n: 2 }), etag }, beside];
+    expect(await table.write(changeWith({ kind: 'put', row: row('theirs') }))).toBe(true);
+    for (const beside of [
+      { kind: 'put', row: row('ours') },
+      { kind: 'remove', row: row('theirs') },
+    ] as const) {
+      way.way = 'resetAnswer';
+      expect(await table.write(changeWith(beside))).toBe(false);
+      expect(way.way).toBe('pass');
+    }
+    expect((await table.list({ partition: 'p' })).rows.map((stored) => stored.row)).toEqual(['guard', 'theirs']);
+  });
+
   it('a read whose connection was reset is tried again', async () => {
     const { way, store } = await openThrough();
     await createInstances(store).report(aReport('one'));
@@ -162,10 +181,10 @@ describe('the store on Azurite', () => {
     const client = new TableClient(endpoint, `${tablePrefix}events`, new AzureNamedKeyCredential('devstoreaccount1', key), {
       allowInsecureConnection: true,
     });
-    await client.createEntity({ partitionKey: '2026-11-23', rowKey: 'r', schema: 2, json: '{}' });
+    await client.createEntity({ partitionKey: '2026-11-23', rowKey: 'r', schema: rowSchema + 1, json: '{}' });
     const page = log.page({ after: null, limit: 10, since: null, subject: null });
     await expect(page).rejects.toBeInstanceOf(StoreAway);
-    await expect(page).rejects.toThrow('schema 2');
+    await expect(page).rejects.toThrow(`schema ${String(rowSchema + 1)}`);
   });
 
   it('cursors of the event log have one form, and a malformed one gives an empty page', async () => {
