@@ -29,7 +29,7 @@ import { createRoads } from './broker/compose.ts';
 import { withLatencies } from './broker/latencies.ts';
 import { metered, withWaiting } from './broker/metered.ts';
 import type { BrokerRules, Parts } from './broker/parts.ts';
-import type { DatabaseCounts } from './domain/server.ts';
+import type { Roads } from './broker/roads.ts';
 import { millis, seconds } from './domain/time.ts';
 import { createCallers } from './http/caller.ts';
 import { reportDefect } from './http/defect.ts';
@@ -83,15 +83,10 @@ function rulesFrom({ audits, tenantId, budgets, circuits, failover, keys, server
   };
 }
 
-/** How the association ledger weighs databases (B1). */
-function weighing(settings: Settings): (counts: DatabaseCounts) => number {
-  const { association } = rulesFrom(settings);
-  return (counts) => associationPoints(counts, association);
-}
-
 function storeOf({ store: { connectionString, endpoint, timeoutMs } }: Settings, identities: Identities): Store {
-  const byIdentity = { endpoint: endpoint ?? '', credential: storeCredential(identities, clock) };
-  return openStore(connectionString === null ? byIdentity : { connectionString }, { timeoutMs });
+  const reached =
+    connectionString === null ? { endpoint: endpoint ?? '', credential: storeCredential(identities, clock) } : { connectionString };
+  return openStore(reached, { timeoutMs });
 }
 
 /** Tables are made in the background: a store that is away at the start must not keep the broker from starting. */
@@ -110,9 +105,13 @@ async function createTables(store: Store): Promise<void> {
 /** What the store's adapters say to the log. */
 const tell: Tell = (level, message, about) => void standardLog.line(level, message, about);
 
-/** Builds the broker from its settings; nothing is called before the first request, but for the tables. */
-function start(settings: Settings): Broker {
+/**
+ * Builds the broker from its settings; nothing is called before the first request, but for the store.
+ * @param warnings problems of settings that were left out.
+ */
+function start(settings: Settings, warnings: readonly string[]): Broker {
   const { line } = standardLog;
+  const rules = rulesFrom(settings);
   const identities = createIdentities({ clock, ownClientId: settings.identity.clientId });
   const store = storeOf(settings, identities);
   void createTables(store);
@@ -171,7 +170,7 @@ function start(settings: Settings): Broker {
     deliveries: createDeliveries(store),
     webhooks: createWebhooks({ ...settings.webhooks, clock }),
     accessLog: createAccessLog(store, clock, outbox),
-    association: createAssociationLedger(store, clock, weighing(settings)),
+    association: createAssociationLedger(store, clock, (counts) => associationPoints(counts, rules.association)),
     audits: createAuditStore(store, outbox),
     instances: createInstances(store),
     history: createHistory(store),
@@ -179,29 +178,36 @@ function start(settings: Settings): Broker {
     permissions: createPermissions({ clock, identities, endpoint: settings.controlPlane.endpoint }),
     circuits: createCircuits({ clock, ...settings.circuits, onChange: ({ vault, state }) => void told.circuitChanged?.(vault, state) }),
     admission,
-    rules: rulesFrom(settings),
+    rules,
     log: line,
   };
-  const { roads: unmetered, circuitChanged, deliver } = createRoads(parts);
+  const { roads: unmetered, circuitChanged, startReporting, deliver } = createRoads(parts);
   Object.assign(told, { circuitChanged, deliver });
+  const stopReporting = startReporting();
   const roads = metered({ parts, roads: unmetered, waiting, telemetry });
-
-  const callers = createCallers(settings.callers, clock, createReadJson(seconds(5)));
-  const tellDefect = (defect: Defect): void => void line('error', 'a request failed by a defect', defect);
-  // Node ends a process for a promise that fails while nobody waits; every request that it serves would go with it.
-  process.on('unhandledRejection', (error) => reportDefect(tellDefect, error, { requestId: 'none', route: 'background' }));
-  const serve = createServe({ roads, callers, settings: settings.wire, clock, log: tellDefect });
   return {
-    serve,
+    serve: serving(roads, settings, warnings),
     watch: roads.watch,
     auditPermissions: roads.auditPermissions,
     async close() {
+      stopReporting();
       registry.close();
       await operations.close();
       transport.close();
       await telemetry.close();
     },
   };
+}
+
+/** The wire before the roads, and what is said to the log of either. */
+function serving(roads: Roads, settings: Settings, warnings: readonly string[]): Broker['serve'] {
+  const { line } = standardLog;
+  for (const problem of warnings) line('warn', 'a setting is wrong and was left out', { problem });
+  const callers = createCallers(settings.callers, clock, createReadJson(seconds(5)));
+  const tellDefect = (defect: Defect): void => void line('error', 'a request failed by a defect', defect);
+  // Node ends a process for a promise that fails while nobody waits; every request that it serves would go with it.
+  process.on('unhandledRejection', (error) => reportDefect(tellDefect, error, { requestId: 'none', route: 'background' }));
+  return createServe({ roads, callers, settings: { ...settings.wire, warnings }, clock, log: tellDefect });
 }
 
 function storeAwayIsExpected(error: unknown): void {
@@ -222,4 +228,4 @@ function refuseToStart(problems: readonly string[]): Broker {
 
 const read = processSettings();
 
-export const broker: Broker = read.ok ? start(read.settings) : refuseToStart(read.problems);
+export const broker: Broker = read.ok ? start(read.settings, read.warnings) : refuseToStart(read.problems);

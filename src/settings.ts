@@ -5,7 +5,8 @@ import type { Entry } from './settings/kinds.ts';
 export type Settings = ReturnType<typeof grouped>;
 
 export type SettingsOutcome =
-  { readonly ok: true; readonly settings: Settings } | { readonly ok: false; readonly problems: readonly string[] };
+  | { readonly ok: true; readonly settings: Settings; readonly warnings: readonly string[] }
+  | { readonly ok: false; readonly problems: readonly string[] };
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -16,21 +17,23 @@ export function processSettings(): SettingsOutcome {
 
 /**
  * Reads all settings. An empty text counts as absent: that is what a deployment template leaves behind.
- * @returns every problem at once; each names its setting and what is allowed, none repeats what was set, which may be secret.
+ * @returns every problem at once; each names its setting and what is allowed, none repeats what was set, which may be secret. `warnings` are
+ *   problems of settings that were left out therefore.
  */
 export function readSettings(environment: Environment): SettingsOutcome {
   const problems = unknownNames(environment);
+  const warnings: string[] = [];
   const read: Record<string, unknown> = {};
   for (const [key, entry] of Object.entries<Entry<unknown>>(entries)) {
     const given = environment[entry.name];
     const result = readEntry(entry, given === undefined || given.trim() === '' ? null : given.trim());
-    if (result.ok) read[key] = result.value;
-    else problems.push(`${entry.name} ${result.problem}`);
+    if (!result.ok) (entry.dispensable ? warnings : problems).push(`${entry.name} ${result.problem}`);
+    if (result.ok || entry.dispensable) read[key] = result.ok ? result.value : null;
   }
   // Every entry has put its value in, or a problem: what is read is as the table types it, and contradictions look only at what was read.
   const values = read as Values;
   problems.push(...contradictions(values));
-  return problems.length === 0 ? { ok: true, settings: grouped(values) } : { ok: false, problems };
+  return problems.length === 0 ? { ok: true, settings: grouped(values), warnings } : { ok: false, problems };
 }
 
 function readEntry(entry: Entry<unknown>, given: string | null): ReturnType<Entry<unknown>['read']> {
@@ -64,7 +67,7 @@ const ordered: readonly (readonly [keyof Values, 'must not exceed' | 'must be le
   ['circuitProbeMs', 'must not exceed', 'circuitWindowMs'],
 ];
 
-/** What else cannot hold together. Comparisons with what could not be read are false: that problem is told already. */
+/** What else cannot hold together. */
 const incompatible: readonly { readonly names: readonly (keyof Values)[]; readonly why: string; readonly when: (v: Values) => boolean }[] =
   [
     {
@@ -89,7 +92,7 @@ const incompatible: readonly { readonly names: readonly (keyof Values)[]; readon
     },
   ];
 
-/** Comparisons with what could not be read are false: that problem is told already. */
+/** Only what could be read is compared: the problem of the other is told already. */
 function contradictions(values: Values): string[] {
   const found = ordered
     .filter(([low, relation, high]) => {

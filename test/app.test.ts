@@ -22,6 +22,29 @@ void Promise.reject(new TypeError('the marked plaintext'));
 setImmediate(() => { process.stdout.write('served on\\n', () => process.exit(0)); });
 `;
 
+/** What `GET /readyz` answers to begin with. */
+const asking = `
+const { broker } = await import(${JSON.stringify(app)});
+const { reportRoutes } = await import(${JSON.stringify(pathToFileURL(join(root, 'src/http/routes/reports.ts')).href)});
+const readyz = broker.serve(reportRoutes.find(({ id }) => id === 'readyz'));
+const { body } = await readyz({ headers: new Headers(), params: {}, query: new URLSearchParams(), body: null });
+process.stdout.write(body + '\\n', () => process.exit(0));
+`;
+
+test('a wrong setting of telemetry is said to the log and by readyz, and keeps the broker from nothing', async () => {
+  const run = promisify(execFile);
+  const env = { ...environment, APPLICATIONINSIGHTS_CONNECTION_STRING: 'MARKED' };
+  const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', asking], { cwd: root, env });
+  const lines = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  const problem = expect.stringMatching(/^APPLICATIONINSIGHTS_CONNECTION_STRING must be /) as string;
+  expect(lines).toContainEqual(expect.objectContaining({ level: 'warn', message: 'a setting is wrong and was left out', problem }));
+  expect(lines.at(-1)).toMatchObject({ missing: ['the store does not answer'], warnings: [problem] });
+  expect(stdout).not.toContain('MARKED');
+});
+
 test('a promise that fails while nobody waits for it ends no process; the log has its kind and place, and not its message', async () => {
   const run = promisify(execFile);
   const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', failing], { cwd: root, env: environment });

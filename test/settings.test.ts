@@ -16,6 +16,11 @@ function settingsOf(change: Record<string, string | undefined> = {}): Settings {
   return outcome.settings;
 }
 
+function warningsOf(change: Record<string, string | undefined>): readonly string[] {
+  const outcome = readSettings({ ...least, ...change });
+  return outcome.ok ? outcome.warnings : [];
+}
+
 function problemsOf(change: Record<string, string | undefined>): readonly string[] {
   const outcome = readSettings({ ...least, ...change });
   return outcome.ok ? [] : outcome.problems;
@@ -207,14 +212,24 @@ describe('settings', () => {
     ['KEYBROKER_STORE_CONNECTION_STRING', 'AccountName=a;TableEndpoint=http://127.0.0.1:10002/a'],
     ['KEYBROKER_STORE_CONNECTION_STRING', 'not a connection string'],
     ['KEYBROKER_MAX_STANDBYS', '5'],
+  ])('%s=%s is refused by name', (name, value) => {
+    expect(problemsOf({ [name]: value }).filter((problem) => problem.startsWith(`${name} must be `))).toHaveLength(1);
+  });
+
+  test.each<[string, string]>([
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4318'],
+    ['APPLICATIONINSIGHTS_CONNECTION_STRING', '@Microsoft.KeyVault(SecretUri=https://kv.vault.azure.net/secrets/insights)'],
+    ['APPLICATIONINSIGHTS_CONNECTION_STRING', tenant],
+    ['APPLICATIONINSIGHTS_CONNECTION_STRING', `InstrumentationKey=${tenant};IngestionEndpoint=`],
     ['APPLICATIONINSIGHTS_CONNECTION_STRING', 'IngestionEndpoint=https://westeurope-5.in.applicationinsights.azure.com/'],
     ['APPLICATIONINSIGHTS_CONNECTION_STRING', 'InstrumentationKey=none'],
     ['APPLICATIONINSIGHTS_CONNECTION_STRING', `InstrumentationKey=${tenant};IngestionEndpoint=http://collector.example`],
     ['APPLICATIONINSIGHTS_CONNECTION_STRING', `InstrumentationKey=${tenant};IngestionEndpoint=https://user@collector.example`],
     ['APPLICATIONINSIGHTS_AUTHENTICATION_STRING', 'Authorization=Key'],
     ['APPLICATIONINSIGHTS_AUTHENTICATION_STRING', 'ClientId=me;Authorization=AAD'],
-  ])('%s=%s is refused by name', (name, value) => {
-    expect(problemsOf({ [name]: value }).filter((problem) => problem.startsWith(`${name} must be `))).toHaveLength(1);
+  ])('%s=%s is told by name, and left out: databases need their keys, metrics or not', (name, value) => {
+    expect(warningsOf({ [name]: value })).toEqual([expect.stringMatching(new RegExp(`^${name} must be `))]);
+    expect(settingsOf({ [name]: value })).toEqual(settingsOf());
   });
 
   test.each([
@@ -282,6 +297,7 @@ describe('settings', () => {
     const marked = 'MARKED secret\u0000';
     const everything = Object.fromEntries(Object.values<Entry<unknown>>(entries).map((entry) => [entry.name, marked]));
     expect(problemsOf(everything).join('\n')).not.toContain('MARKED');
+    expect(warningsOf({ APPLICATIONINSIGHTS_CONNECTION_STRING: marked }).join('\n')).not.toContain('MARKED');
     expect(problemsOf(everything).length).toBeGreaterThan(40);
   });
 

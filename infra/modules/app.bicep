@@ -104,6 +104,7 @@ resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
     AzureWebJobsStorage__credential: 'managedidentity'
     AzureWebJobsStorage__clientId: identity.clientId
     APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
+    APPLICATION_INSIGHTS_NO_STATSBEAT: 'true'
     APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identity.clientId};Authorization=AAD'
     KEYBROKER_DEPLOYMENT: 'urn:keybroker:${deployment}'
     KEYBROKER_TENANT_ID: tenant().tenantId

@@ -1,4 +1,5 @@
 import { millis } from '../domain/time.ts';
+import type { Millis } from '../domain/time.ts';
 import type { LetGo } from './link-calls.ts';
 import type { Parts } from './parts.ts';
 
@@ -11,13 +12,18 @@ const patienceMs = 30_000;
 interface Room {
   readonly at: number;
   points: number;
+  /** So far apart calls are begun, a point of theirs. */
+  readonly msAPoint: number;
   /** Until then the vault is left alone. */
   fullUntil: number;
+  /** When the next call may begin. */
+  nextAt: number;
 }
 
 /**
  * P1: an audit uses what traffic leaves. It goes to a vault only while the use of the last window, its own included, is below its share of the
- * budget; and then as the last class of the queue (B4). The calls to one vault ask one after another; vaults are paced side by side.
+ * budget; and then as the last class of the queue (B4). The calls to one vault ask one after another, and what the share allows in a window is
+ * spread over it: in a burst, traffic would wait behind it at the vault and in this instance. Vaults are paced side by side.
  * @param end monotonic milliseconds at which the run ends.
  */
 export function behindTraffic({ admission, clock, rules }: Pick<Parts, 'admission' | 'clock' | 'rules'>, end: number): LetGo {
@@ -27,10 +33,20 @@ export function behindTraffic({ admission, clock, rules }: Pick<Parts, 'admissio
   async function roomAt(vault: string): Promise<Room> {
     const known = rooms.get(vault);
     if (known !== undefined && clock.elapsed() - known.at < lookAgainMs) return known;
-    const { used, limit } = await admission.usage(vault);
-    const room = { at: clock.elapsed(), points: limit * rules.auditShare - used, fullUntil: known?.fullUntil ?? 0 };
+    const { used, limit, windowMs } = await admission.usage(vault);
+    const share = limit * rules.auditShare;
+    const { fullUntil = 0, nextAt = 0 } = known ?? {};
+    const room = { at: clock.elapsed(), points: share - used, msAPoint: windowMs / share, fullUntil, nextAt };
     rooms.set(vault, room);
     return room;
+  }
+
+  /** How long the call must wait before it may ask again; undefined: it may begin. */
+  async function admitted(request: Parameters<LetGo>[0], room: Room): Promise<Millis | undefined> {
+    const early = room.nextAt - clock.elapsed();
+    if (early > 0) return millis(early);
+    if (room.points < request.points) return lookAgainMs;
+    return admission.admit({ ...request, class: 'audit', within: lookAgainMs });
   }
 
   async function ask(request: Parameters<LetGo>[0]): Promise<boolean> {
@@ -39,9 +55,10 @@ export function behindTraffic({ admission, clock, rules }: Pick<Parts, 'admissio
       const room = await roomAt(request.vault);
       if (clock.elapsed() >= until) room.fullUntil = clock.elapsed() + patienceMs;
       if (clock.elapsed() < room.fullUntil) return false;
-      const wait = room.points < request.points ? lookAgainMs : await admission.admit({ ...request, class: 'audit', within: lookAgainMs });
+      const wait = await admitted(request, room);
       if (wait === undefined) {
         room.points -= request.points;
+        room.nextAt = clock.elapsed() + request.points * room.msAPoint;
         return true;
       }
       await clock.pause(millis(Math.max(1, Math.min(wait, until - clock.elapsed()))));

@@ -6,7 +6,7 @@ import { associationPoints } from '../policy/association.ts';
 import { compareFindings, countsOf, roomFindings } from '../policy/audit-rules.ts';
 import { excessFindings } from '../policy/excess.ts';
 import type { AuditPage } from '../ports/audit-store.ts';
-import { StoreAway } from '../ports/store.ts';
+import { StoreAway, Unreadable } from '../ports/store.ts';
 import { createAuditPages, isFree, renewMs } from './audit-pages.ts';
 import type { Claim, Finished } from './audit-pages.ts';
 import { behindTraffic } from './audit-pace.ts';
@@ -77,12 +77,25 @@ export function createAuditRuns(parts: Parts, auditServer: AuditServer): AuditRu
     return { findings, counts: { ...nothingSeen, servers: 1, links, permissionsChecked, permissionsUnchecked } };
   }
 
+  /** One that cannot be read keeps no other from being seen: the log tells of it, and the audit goes on without. */
+  async function seenIfReadable(name: string, of: AuditPage['of'], letGo: LetGo): Promise<Seen | 'unreadable' | undefined> {
+    try {
+      return of === 'vault' ? await vaultSeen(name) : await serverSeen(name, letGo);
+    } catch (error) {
+      if (!(error instanceof Unreadable)) throw error;
+      log('error', 'the permission audit leaves out what cannot be read', { [of]: name, reason: error.message });
+      return 'unreadable';
+    }
+  }
+
   async function reportOn(name: string, of: AuditPage['of'], { previous, letGo }: Run): Promise<Finished | undefined> {
-    const seen = of === 'vault' ? await vaultSeen(name) : await serverSeen(name, letGo);
+    const seen = await seenIfReadable(name, of, letGo);
     if (seen === undefined) return undefined;
     const before = previous === null ? [] : await audits.findingsOf(previous, of, name);
-    const findings = compareFindings(before, seen.findings);
-    return { report: { of, name, findings }, counts: addCounts(seen.counts, countsOf(findings)) };
+    // Of what was not seen nothing is new and nothing resolved.
+    const { findings: now, counts } = seen === 'unreadable' ? { findings: before, counts: nothingSeen } : seen;
+    const findings = compareFindings(before, now);
+    return { report: { of, name, findings }, counts: addCounts(counts, countsOf(findings)) };
   }
 
   /** @returns how many servers of the page were reported on. */
@@ -92,15 +105,16 @@ export function createAuditRuns(parts: Parts, auditServer: AuditServer): AuditRu
     const over = new AbortController();
     let reported = 0;
     const seeAll = async (): Promise<void> => {
-      await inTurns(left, serversAtOnce, async (name) => {
+      await untilAway(left, serversAtOnce, async (name) => {
         const report = await reportOn(name, of, run);
         if (report === undefined) return;
         finished.push(report);
         reported += 1;
       }).finally(() => over.abort());
     };
-    await Promise.all([seeAll(), keepSaving(claim, finished, over.signal)]);
+    const ends = await Promise.allSettled([seeAll(), keepSaving(claim, finished, over.signal)]);
     if (reported < left.length) await claim.release();
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
     return reported;
   }
 
@@ -127,7 +141,7 @@ export function createAuditRuns(parts: Parts, auditServer: AuditServer): AuditRu
       }
       const free = open.filter((page) => isFree(page, clock.now()));
       let reported = 0;
-      await inTurns(strided(free, pagesAtOnce), pagesAtOnce, async (page) => {
+      await untilAway(strided(free, pagesAtOnce), pagesAtOnce, async (page) => {
         const claim = clock.elapsed() < end ? await pages.claim(slot, page) : null;
         if (claim !== null) reported += await workOn(claim, { previous, letGo });
       });
@@ -212,6 +226,21 @@ interface Seen {
 /** What the pages of an audit add up to. */
 export function sumOf(pages: readonly AuditPage[]): AuditCounts {
   return pages.reduce((sum, { counts }) => addCounts(sum, counts), nothingSeen);
+}
+
+/** In turns; once the store was away nothing more begins. Rejects with that when all that had begun has ended, so that nothing outlives its run. */
+async function untilAway<T>(items: readonly T[], atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
+  const met: StoreAway[] = [];
+  await inTurns(items, atOnce, async (item) => {
+    if (met.length > 0) return;
+    try {
+      await work(item);
+    } catch (error) {
+      if (!(error instanceof StoreAway)) throw error;
+      met.push(error);
+    }
+  });
+  for (const error of met) throw error;
 }
 
 /** The same pages in an order that begins all over the list: those that are next to one another by name mostly lie in the same vaults. */

@@ -19,6 +19,7 @@ import type { Parts } from './parts.ts';
 import { createProveGroup } from './prove-group.ts';
 import { createRegister } from './register.ts';
 import { createRegisterDatabase } from './register-database.ts';
+import { startReporting } from './report.ts';
 import { createReports } from './reports.ts';
 import { createReservations } from './reservations.ts';
 import { createRevalidate } from './revalidate.ts';
@@ -33,6 +34,8 @@ import { createWitness } from './witness.ts';
 export interface Composed {
   readonly roads: Roads;
   readonly circuitChanged: Outages['circuitChanged'];
+  /** Tells the others of this instance from now on, until what it answers is called. */
+  readonly startReporting: () => () => void;
   readonly deliver: Delivery['deliver'];
 }
 
@@ -67,11 +70,17 @@ export function createRoads(parts: Parts): Composed {
       await delivery.sweep();
       // The delivery goes on beside the watch: a slow receiver must hold up nothing.
       void delivery.deliver();
-      await hours.note();
-      await upkeep();
       // Beside the watch, which must be back in time: what a run left, or a killed instance.
       void auditRuns.goOn();
+      await upkeep();
+      // Last: what keeps the picture of the hour from being drawn keeps nothing else from its turn.
+      await hours.note();
     },
   };
-  return { roads: answeringStoreAway(roads), circuitChanged: outages.circuitChanged, deliver: delivery.deliver };
+  return {
+    roads: answeringStoreAway(roads),
+    circuitChanged: outages.circuitChanged,
+    startReporting: () => startReporting(parts, outages),
+    deliver: delivery.deliver,
+  };
 }

@@ -1,6 +1,7 @@
 import { instant, millis, minutes, plus } from '../domain/time.ts';
 import type { Instant, Millis } from '../domain/time.ts';
 import type { FleetMinute, VaultMinute } from '../ports/history.ts';
+import { StoreAway } from '../ports/store.ts';
 import type { LastHour } from './fleet-views.ts';
 import { inTurns } from './in-turns.ts';
 import type { Parts } from './parts.ts';
@@ -24,12 +25,12 @@ const readAgainMs = millis(15_000);
 export interface Hours {
   /** Adds what is seen now. Rejects with `StoreAway`. */
   note(): Promise<void>;
-  /** The last hour of a vault. Rejects with `StoreAway`. */
+  /** The last hour of a vault; nothing of it where the rows cannot be read, which is no reason to show nothing else. */
   read(): Promise<(vault: string) => LastHour>;
 }
 
 export function createHours(parts: Parts): Hours {
-  const { admission, clock, history, registry } = parts;
+  const { admission, clock, history, log, registry } = parts;
   let known: { readonly at: Millis; readonly minutes: Promise<readonly FleetMinute[]> } | undefined;
 
   async function see(): Promise<FleetMinute> {
@@ -54,6 +55,16 @@ export function createHours(parts: Parts): Hours {
     return read;
   }
 
+  async function minutesOrNone(): Promise<readonly FleetMinute[]> {
+    try {
+      return await minutesRead();
+    } catch (error) {
+      if (!(error instanceof StoreAway)) throw error;
+      log('warn', 'the last hour cannot be shown', { reason: error.message });
+      return [];
+    }
+  }
+
   return {
     async note() {
       const seen = await see();
@@ -64,7 +75,7 @@ export function createHours(parts: Parts): Hours {
 
     async read() {
       const from = plus(minuteOf(clock.now()), millis(-(steps - 1) * step));
-      const byTime = new Map((await minutesRead()).map(({ at, vaults }) => [at, vaults]));
+      const byTime = new Map((await minutesOrNone()).map(({ at, vaults }) => [at, vaults]));
       const hour = Array.from({ length: steps }, (_unused, n) => byTime.get(plus(from, millis(n * step))));
       return (vault) => ({
         from,

@@ -7,8 +7,10 @@ import { standingAt } from '../policy/server-state.ts';
 import type { PageRequest } from '../ports/events.ts';
 import type { InstanceReport } from '../ports/instances.ts';
 import type { ServerStanding } from '../ports/registry.ts';
+import { Unreadable } from '../ports/store.ts';
 import type { Access } from './access.ts';
 import { sumOf } from './audit-permissions.ts';
+import { inTurns } from './in-turns.ts';
 import type { Hours } from './last-hour.ts';
 import type { Parts } from './parts.ts';
 import type { StatusView, Undelivered, VaultStatus } from './fleet-views.ts';
@@ -16,6 +18,8 @@ import type { Roads } from './roads.ts';
 import { liveReports, viewVault } from './views.ts';
 
 const namesARead = 1000;
+/** So many servers that are not online are looked up at once. */
+const lookUpsAtOnce = 16;
 
 /** What else the picture is made of. */
 export interface StatusSources {
@@ -31,12 +35,20 @@ export interface StatusSources {
 export function createStatus(parts: Parts, access: Access, { hours, undelivered }: StatusSources): Pick<Roads, 'status'> {
   const { audits, clock, registry } = parts;
 
-  /** Whether a server that is said not to be online is: a kill leaves such words behind, and each that is shown is looked up. */
-  async function lookUp({ name }: ServerStanding): Promise<{ readonly name: string; readonly found: ServerStanding | undefined }> {
-    const registered = await registry.readServer(name);
-    if (registered === undefined) return { name, found: undefined };
-    const { state, since, clock: running } = standingAt(registered.server, clock.now());
-    return { name, found: { name, state, since, clock: running } };
+  /**
+   * Whether a server that is said not to be online is: a kill leaves such words behind, and each that is shown is looked up. Of one that cannot
+   * be read they are all that there is.
+   */
+  async function lookUp(listed: ServerStanding): Promise<ServerStanding | undefined> {
+    try {
+      const registered = await registry.readServer(listed.name);
+      if (registered === undefined) return undefined;
+      const { state, since, clock: running } = standingAt(registered.server, clock.now());
+      return { name: listed.name, state, since, clock: running };
+    } catch (error) {
+      if (!(error instanceof Unreadable)) throw error;
+      return listed;
+    }
   }
 
   /**
@@ -54,8 +66,11 @@ export function createStatus(parts: Parts, access: Access, { hours, undelivered 
 
     const rest = [...out.values()].filter(({ name }) => request.after === null || name > request.after);
     const listed = rest.slice(0, request.limit);
+    const lookedUp = new Map<string, ServerStanding | undefined>();
+    await inTurns(listed, lookUpsAtOnce, async (one) => void lookedUp.set(one.name, await lookUp(one)));
     const shown: ServerStanding[] = [];
-    for (const { name, found } of await Promise.all(listed.map(lookUp))) {
+    for (const { name } of listed) {
+      const found = lookedUp.get(name);
       if (found === undefined) names.delete(name);
       if (found === undefined || found.state === 'online') out.delete(name);
       else {

@@ -21,6 +21,8 @@ export interface WireRules {
   readonly vaultHostSuffixes: readonly HostSuffix[];
   /** `source` of the events: a URI that names the deployment. */
   readonly deployment: string;
+  /** What is wrong with the deployment and keeps nothing from being served. */
+  readonly warnings: readonly string[];
 }
 
 /** One call of one route. */

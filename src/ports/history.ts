@@ -18,7 +18,10 @@ export interface FleetMinute {
 
 /** What became of the vaults in the last hour, minute by minute; what is older is forgotten. Rejects with `StoreAway`. */
 export interface History {
-  /** The compare-and-set loop on the minute that begins `at`: `decide` is pure, and sees undefined where nothing is stored of that minute yet. */
+  /**
+   * The compare-and-set loop on the minute that begins `at`: `decide` is pure, and sees undefined where nothing is stored of that minute yet.
+   * What cannot be read in its place is overwritten.
+   */
   change(at: Instant, decide: (stored: FleetMinute | undefined) => FleetMinute): Promise<void>;
   /** At most sixty, in any order; a minute before the last hour may be among them where nothing was seen since. */
   read(): Promise<readonly FleetMinute[]>;

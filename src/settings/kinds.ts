@@ -12,6 +12,8 @@ export interface Entry<T> {
   readonly standard: string | null;
   /** A setting without a standard must be set. */
   readonly required: boolean;
+  /** Whether the broker serves without it. Such a one is left out where it cannot be read, and that is told; any other keeps the broker from serving. */
+  readonly dispensable: boolean;
   readonly bounds: string;
   readonly meaning: string;
   readonly read: (text: string) => Read<T>;
@@ -21,12 +23,17 @@ export interface Entry<T> {
 type About = readonly [name: Entry<unknown>['name'], standard: string | number | null, meaning: string];
 
 function entry<T>([name, standard, meaning]: About, form: Pick<Entry<T>, 'unit' | 'bounds' | 'read'>): Entry<T> {
-  return { name, standard: standard === null ? null : String(standard), required: standard === null, meaning, ...form };
+  return { name, standard: standard === null ? null : String(standard), required: standard === null, dispensable: false, meaning, ...form };
 }
 
 /** The same setting, which may be left out. */
 export function optional<T>(of: Entry<T>): Entry<T | null> {
   return { ...of, required: false };
+}
+
+/** The same setting, which may be left out, and is where it cannot be read. */
+export function dispensable<T>(of: Entry<T>): Entry<T | null> {
+  return { ...optional(of), dispensable: true };
 }
 
 const good = <T>(value: T): Read<T> => ({ ok: true, value });

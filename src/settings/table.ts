@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import type { HostSuffix } from '../domain/vault-host.ts';
-import { count, guid, list, optional, share, span, special, text, uri, url } from './kinds.ts';
+import { count, dispensable, guid, list, optional, share, span, special, text, uri, url } from './kinds.ts';
 import { insightsBounds, insightsIdentityBounds, readInsights, readInsightsIdentity } from './insights.ts';
 import { readWebhooks, webhookBounds } from './webhooks.ts';
 
@@ -203,14 +203,15 @@ export const entries = {
         : { ok: false, problem: 'must be a DNS name' },
   }),
 
-  telemetryEndpoint: optional(
+  // None of these must keep databases from their keys; the host has two of them, and understands more of them than the broker does.
+  telemetryEndpoint: dispensable(
     url([
       'OTEL_EXPORTER_OTLP_ENDPOINT',
       null,
       'takes metrics and traces by OTLP/HTTP; with no connection string of Application Insights either, none are made and nothing is loaded for them',
     ]),
   ),
-  insights: optional(
+  insights: dispensable(
     special(
       ['APPLICATIONINSIGHTS_CONNECTION_STRING', null, 'takes the same metrics and traces; the host of Azure Functions reads it too'],
       {
@@ -220,7 +221,7 @@ export const entries = {
       },
     ),
   ),
-  insightsIdentity: optional(
+  insightsIdentity: dispensable(
     special(
       [
         'APPLICATIONINSIGHTS_AUTHENTICATION_STRING',

@@ -1,3 +1,5 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { fault } from '../../src/adapters/fault.ts';
@@ -124,11 +126,37 @@ describe('what Application Insights gets', () => {
     expect(lines.sort()).toEqual(['Application Insights takes no metrics', 'Application Insights takes no traces']);
   });
 
-  test('a receiver that refuses is said once for each; the end comes all the same', async () => {
-    const receiver = await startReceiver(400);
+  test.each([400, 401, 403, 429, 500, 503])(
+    'a receiver that answers %i is said once for each; the end comes all the same',
+    async (status) => {
+      const receiver = await startReceiver(status);
+      const lines: string[] = [];
+      await tell(receiver.connectionString, { log: (line) => lines.push(line) });
+      expect(lines.sort()).toEqual(['Application Insights takes no metrics', 'Application Insights takes no traces']);
+    },
+  );
+
+  test('a receiver that hangs is said as one that refuses, and its connections are not kept', async () => {
+    let asked = 0;
+    const receiver = createServer(() => void (asked += 1));
+    await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve));
+    closing.push({
+      async close() {
+        receiver.closeAllConnections();
+        await new Promise((resolve) => receiver.close(resolve));
+      },
+    });
     const lines: string[] = [];
-    await tell(receiver.connectionString, { log: (line) => lines.push(line) });
-    expect(lines.sort()).toEqual(['Application Insights takes no metrics', 'Application Insights takes no traces']);
+    const endpoint = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`;
+    await tell(`InstrumentationKey=${instrumentationKey};IngestionEndpoint=${endpoint}`, { log: (line) => lines.push(line) });
+    expect(asked).toBe(2);
+    await vi.waitFor(
+      async () => {
+        expect(lines.sort()).toEqual(['Application Insights takes no metrics', 'Application Insights takes no traces']);
+        expect(await new Promise((resolve) => receiver.getConnections((_error, count) => resolve(count)))).toBe(0);
+      },
+      { timeout: 4_000 },
+    );
   });
 
   test('beside a collector: both get everything', async () => {

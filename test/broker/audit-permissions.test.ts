@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { AuditFleet, AuditInstance } from '../support/audit-fleet.ts';
 import { auditFleet, linkTo, standbyOf } from '../support/audit-fleet.ts';
 import { aCaller, aContext, hour } from '../support/builders.ts';
+import { StoreAway, Unreadable } from '../../src/ports/store.ts';
 import { keyIdOf } from '../model/world/vaults.ts';
 
 const slot = '2026-11-22T06:00:00Z';
@@ -187,6 +188,40 @@ describe('permission audit', () => {
     await one.roads.watch();
     await fleet.clock.advance(10_000);
     expect((await read(one)).finishedAt).not.toBeNull();
+  });
+
+  it('P1: a server that cannot be read keeps no other from being seen; what was found there before stands', async () => {
+    await addServers(30);
+    await fleet.addServer('sql-alone', { links: [linkTo('west', 'k1')] });
+    await fleet.audit(one);
+    await fleet.clock.advance(6 * hour);
+    const two = fleet.start('two');
+    fleet.store.before = (access, key) => {
+      if (access === 'read' && (key === 'server/sql-alone' || key === 'server/sql-004')) throw new Unreadable('a row');
+    };
+    await fleet.audit(two, 60_000);
+    fleet.store.before = undefined;
+    const audit = await read(two, nextSlot);
+    expect(audit.finishedAt).not.toBeNull();
+    expect(audit.counts).toMatchObject({ servers: 29, warnings: 1, resolved: 0 });
+    expect(audit.findings.items).toMatchObject([{ server: 'sql-alone', code: 'NoStandby', change: 'continued' }]);
+  });
+
+  it('P1: a run that the store ends gives its pages back when all that it began has ended, and loses nothing of that', async () => {
+    await addServers(60);
+    let refused = 0;
+    fleet.store.before = (access, key) => {
+      if (access === 'read' && key === 'server/sql-005' && (refused += 1) === 1) throw new StoreAway('for a moment');
+    };
+    await fleet.audit(one);
+    expect((await read(one)).finishedAt).toBeNull();
+    const made = fleet.vaults.calls.length;
+    await fleet.clock.advance(10_000);
+    expect(fleet.vaults.calls).toHaveLength(made);
+    // A claim that was not given back would hold for 30 s.
+    await fleet.audit(fleet.start('two'), 20_000);
+    expect((await read(one)).finishedAt).not.toBeNull();
+    expect(calls('west').filter((operation) => operation === 'unwrapKey')).toHaveLength(60);
   });
 
   it('P1: the store away ends a run; nothing is lost', async () => {

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { StatusView } from '../../src/broker/fleet-views.ts';
 import { instant } from '../../src/domain/time.ts';
+import { StoreAway, Unreadable } from '../../src/ports/store.ts';
 import type { AuditFleet, AuditInstance } from '../support/audit-fleet.ts';
 import { auditFleet } from '../support/audit-fleet.ts';
 import { aCaller, aContext, hour, minute } from '../support/builders.ts';
@@ -102,6 +103,52 @@ describe('the status document', () => {
     await one.roads.watch();
     await two.roads.watch();
     expect((await status()).vaults[0]!.lastHour.rate.at(-1)).toBe(0.4);
+  });
+
+  it('of a last hour that cannot be read shows nothing, and all else', async () => {
+    await fleet.addServer('sql-a');
+    await one.roads.watch();
+    fleet.store.before = (access, key) => {
+      if (access === 'read' && key.startsWith('history/')) throw new Unreadable('a row');
+    };
+    const shown = await status();
+    expect(shown.servers.total).toBe(1);
+    expect(shown.vaults.map(({ lastHour }) => lastHour.rate)).toEqual(Array(3).fill(Array(60).fill(null)));
+  });
+
+  it('what keeps the last hour from being stored keeps neither audits nor upkeep from going on', async () => {
+    await fleet.addServer('sql-a');
+    one.budget.used = 999;
+    await fleet.audit(one, 500_000);
+    one.budget.used = 0;
+    const seen: string[] = [];
+    fleet.store.before = (access, key) => {
+      seen.push(key);
+      if (access === 'write' && key.startsWith('history/')) throw new StoreAway('the history alone');
+    };
+    await expect(one.roads.watch()).rejects.toThrow('the history alone');
+    // Upkeep looked at the claims of every vault.
+    expect(seen.filter((key) => key.startsWith('association/'))).toHaveLength(3);
+    await fleet.clock.advance(10_000);
+    expect((await status()).audit?.finishedAt).not.toBeNull();
+  });
+
+  it('of a server that cannot be read shows what is listed of it; few are looked up at once', async () => {
+    for (let i = 0; i < 40; i += 1) await fleet.addServer(`sql-${i}`, { server: { state: 'pendingValidation' } });
+    let [under, most] = [0, 0];
+    fleet.store.before = async (access, key) => {
+      if (access !== 'read' || !key.startsWith('server/sql')) return;
+      if (key === 'server/sql-7') throw new Unreadable('a row');
+      most = Math.max(most, (under += 1));
+      await new Promise(setImmediate);
+      under -= 1;
+    };
+    const { byState, notOnline } = (await status()).servers;
+    expect(byState.pendingValidation).toBe(40);
+    expect(notOnline.items).toContainEqual(expect.objectContaining({ name: 'sql-7', state: 'pendingValidation' }));
+    expect(notOnline.items.map(({ name }) => name)).toEqual(notOnline.items.map(({ name }) => name).sort());
+    expect(most).toBeGreaterThan(1);
+    expect(most).toBeLessThanOrEqual(16);
   });
 
   it('looks at no server that is online: its cost does not grow with them', async () => {

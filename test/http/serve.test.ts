@@ -6,7 +6,7 @@ import { serveMisconfigured } from '../../src/http/misconfigured.ts';
 import { problemKinds } from '../../src/http/problem.ts';
 import { routes } from '../../src/http/routes.ts';
 import { good, goodRoads, keyId, thumbprint } from '../support/wire-cases.ts';
-import { received, StillClock, testCallers, TestIssuer, testWire, wireRequest } from '../support/wire.ts';
+import { received, StillClock, testCallers, TestIssuer, testWire, wireRequest, wireSettings } from '../support/wire.ts';
 
 describe('problem documents (RFC 9457)', () => {
   test('every code has the status of the contract', () => {
@@ -268,6 +268,15 @@ describe('readiness', () => {
       ['store'],
       ['w'],
     ]);
+  });
+
+  test('warns of what is wrong with the deployment and keeps nothing from being served', async () => {
+    const wire = testWire({ readiness: () => Promise.resolve({ missing: [], warnings: ['w'] }) }, undefined, {
+      ...wireSettings,
+      warnings: ['of a setting'],
+    });
+    const answer = await wire.call('readyz');
+    expect([answer.status, answer.json['warnings']]).toEqual([200, ['of a setting', 'w']]);
   });
 
   test('wrong settings: every route answers, readyz lists every problem, healthz is well', async () => {

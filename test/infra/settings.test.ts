@@ -62,6 +62,10 @@ describe('app settings', () => {
     });
   });
 
+  test('the exporter of Application Insights sends its maker nothing of its own', () => {
+    expect(names).toContain('APPLICATION_INSIGHTS_NO_STATSBEAT');
+  });
+
   test('further settings can be given, and override', () => {
     expect(app).toMatch(/^ {2}\}, broker\.settings\)$/m);
   });

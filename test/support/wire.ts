@@ -137,6 +137,7 @@ export function callerSettings(issuer: TestIssuer, change: Partial<CallerSetting
 
 export const wireSettings: WireSettings = {
   deployment: 'urn:keybroker:test',
+  warnings: [],
   vaultHostSuffixes: [{ suffix: '.vault.azure.net', port: 443 }],
   requestTimeoutMs: millis(10_000),
   batchTimeoutMs: millis(60_000),
@@ -208,11 +209,11 @@ export const namedCallers: Callers = {
 };
 
 /** The wire with fake roads behind it. */
-export function testWire(told: Partial<Roads> = {}, callers: Callers = namedCallers) {
+export function testWire(told: Partial<Roads> = {}, callers: Callers = namedCallers, settings: WireSettings = wireSettings) {
   const clock = new StillClock();
   const defects: Defect[] = [];
   const { roads, walked } = fakeRoads(told);
-  const serve = createServe({ roads, callers, settings: wireSettings, clock, log: (defect) => defects.push(defect) });
+  const serve = createServe({ roads, callers, settings, clock, log: (defect) => defects.push(defect) });
   const handle = async (route: Route, request: WireRequest): Promise<Received> => received(await serve(route)(request));
   function call(id: string, sent: Sent = {}): Promise<Received> {
     const route = routes.find((candidate) => candidate.id === id);

@@ -1,9 +1,10 @@
 import { minutes } from '../../domain/time.ts';
 import type { Instant } from '../../domain/time.ts';
 import type { FleetMinute, History } from '../../ports/history.ts';
+import { Unreadable } from '../../ports/store.ts';
 import { compareAndSet } from './compare-and-set.ts';
 import { jsonColumns, jsonValue } from './rows.ts';
-import type { Row, RowKey, Store } from './table.ts';
+import type { Row, RowKey, Store, Table, Write } from './table.ts';
 
 const partition = 'minutes';
 const minutesKept = 60;
@@ -23,15 +24,28 @@ export function createHistory(store: Store): History {
   return {
     change: (at, decide) =>
       compareAndSet(table, async () => {
-        const row = await table.get(keyOf(at));
-        const stored = row && jsonValue<FleetMinute>(row);
-        const next = minuteToRow(decide(stored?.at === at ? stored : undefined));
-        const write = row === undefined ? { kind: 'insert' as const, row: next } : { kind: 'replace' as const, row: next, etag: row.etag };
-        return { result: undefined, writes: [write] };
+        const { minute, over } = await seeRow(table, at);
+        const next = minuteToRow(decide(minute?.at === at ? minute : undefined));
+        return { result: undefined, writes: [over(next)] };
       }),
     async read() {
       const { rows } = await table.list({ partition });
       return rows.map((row) => jsonValue<FleetMinute>(row));
     },
   };
+}
+
+/** What the ring has where the minute belongs, and how a row is put over it. What cannot be read is worth no more than no sight at all. */
+async function seeRow(
+  table: Table,
+  at: Instant,
+): Promise<{ readonly minute: FleetMinute | undefined; readonly over: (next: Row) => Write }> {
+  try {
+    const row = await table.get(keyOf(at));
+    if (row === undefined) return { minute: undefined, over: (next) => ({ kind: 'insert', row: next }) };
+    return { minute: jsonValue<FleetMinute>(row), over: (next) => ({ kind: 'replace', row: next, etag: row.etag }) };
+  } catch (error) {
+    if (!(error instanceof Unreadable)) throw error;
+    return { minute: undefined, over: (next) => ({ kind: 'put', row: next }) };
+  }
 }

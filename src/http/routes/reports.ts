@@ -66,8 +66,9 @@ export const reportRoutes: readonly Route[] = [
     body: noBody,
     answers: { 200: readiness },
     refusals: ['StateUnavailable'],
-    walk: async (_input, { roads }) => {
-      const { missing, warnings } = await roads.readiness();
+    walk: async (_input, { roads, rules }) => {
+      const { missing, warnings: found } = await roads.readiness();
+      const warnings = [...rules.warnings, ...found];
       if (missing.length === 0) return done({ status: 200, body: { status: 'ready', missing, warnings } });
       return {
         ok: false,

@@ -75,7 +75,8 @@ export const keyId = z
   )
   .register(named, {
     id: 'KeyId',
-    description: 'Full versioned key URI.',
+    description:
+      'Full versioned key URI. Its case does not matter: answers have it in lower case, or as a link of an earlier version spells it.',
     examples: ['https://kv-west.vault.azure.net/keys/tde-key/0123456789abcdef0123456789abcdef'],
   });
 
