@@ -1,24 +1,25 @@
-import { linkKey, soundVault } from '../domain/access.ts';
-import type { AccessPicture, Change, Latch, LinkAccess, LinkRef, RefusedOperation, VaultHealth } from '../domain/access.ts';
-import { seconds, span } from '../domain/time.ts';
+import { soundVault } from '../domain/access.ts';
+import type { AccessPicture, Change, Latch, LinkAccess, LinkChange, LinkRef, RefusedOperation, VaultHealth } from '../domain/access.ts';
+import { seconds } from '../domain/time.ts';
 import type { Instant, Millis } from '../domain/time.ts';
+import { restamped, unlinked } from '../policy/access-upkeep.ts';
 import {
   accessDoubted,
   newerProof,
   operationAllowed,
   operationRefused,
   otherDenied,
-  unlinked,
   unwrapDenied,
   unwrapSucceeded,
 } from '../policy/denial.ts';
 import type { DenialSeen } from '../policy/denial.ts';
 import { StoreAway } from '../ports/store.ts';
+import { createTurns } from '../ports/turns.ts';
+import { createOwnWraps } from './own-wraps.ts';
 import type { Parts } from './parts.ts';
 import { createPictures } from './pictures.ts';
 import type { Decide } from './pictures.ts';
-import { createProofs, createWraps } from './proofs.ts';
-import type { Proofs } from './proofs.ts';
+import { createProofs } from './proofs.ts';
 import { createSureChanges } from './sure-changes.ts';
 
 /**
@@ -48,10 +49,13 @@ export interface Access {
   /** The newest proof of the link's key by its identity that this instance saw. */
   provenAt(ref: LinkRef): Instant | null;
   /**
-   * The link is no longer linked: what is left are its denials, which reach others. Where `isLinked` says that it is linked again, or the
-   * row changes while it is asked, nothing happens: a new link's latch is never taken for the old one's.
+   * The link is no longer linked: what is left are its denials and doubts, which reach others, but for those that are `outlived`; without any
+   * its row goes. Where `isLinked` says that it is linked again, or the row changes while it is asked, nothing happens: a new link's latch
+   * is never taken for the old one's.
    */
-  unlinked(ref: LinkRef, isLinked: () => Promise<boolean>): Promise<void>;
+  unlinked(ref: LinkRef, isLinked: () => Promise<boolean>, outlived?: (at: Instant) => boolean): Promise<void>;
+  /** What clocks stamped at the link that have been set back since counts as met now; `proofs`: of the vault. Rejects with `StoreAway`. */
+  restamp(ref: LinkRef, proofs: readonly Instant[]): Promise<void>;
   /** One change of a vault after another. Where what was read or stored within `pictureMaxAgeMs` is as `decide` wants it, nothing is read. */
   changeVault(vault: string, decide: (stored: VaultHealth) => Change<VaultHealth>): Promise<VaultHealth>;
   /** The vault's health as last seen. */
@@ -65,14 +69,19 @@ export function createAccess(parts: Pick<Parts, 'accessLog' | 'clock' | 'rules' 
   const { accessLog, clock, rules, log } = parts;
   const pictures = createPictures(parts);
   const proofs = createProofs();
-  let wraps = { clockOffset: wallClockOffset(), newest: createWraps() };
-  const ending = new Map<string, Promise<void>>();
   const refreshed = new Map<string, Millis>();
-  const changing = new Map<string, Promise<VaultHealth>>();
+  const inTurn = createTurns();
 
-  async function change(ref: LinkRef, decide: Decide): Promise<LinkAccess | undefined> {
-    const stored = await accessLog.changeLink(ref, decide);
-    if (stored !== undefined) pictures.learn(stored);
+  async function change(ref: LinkRef, decide: (stored: LinkAccess | undefined) => LinkChange): Promise<LinkAccess | undefined> {
+    const stored = await accessLog.changeLink(ref, (row) => {
+      const change = decide(row);
+      if (row !== undefined || change === null || change.next === null) return change;
+      // A row of the link may have been removed: whoever saw that one must take the new one for newer, by whatever clock.
+      const revision = Math.max(clock.now(), (pictures.known(ref)?.revision ?? 0) + 1);
+      return { ...change, next: { ...change.next, revision } };
+    });
+    if (stored === undefined) pictures.forget(ref);
+    else pictures.learn(stored);
     return stored;
   }
 
@@ -83,47 +92,7 @@ export function createAccess(parts: Pick<Parts, 'accessLog' | 'clock' | 'rules' 
     await unlessAway(change(ref, decide));
   }
 
-  /** What `read` gives, without the refusals of wrap that this instance's own wraps have outlived. */
-  async function fresh<T>(read: () => Promise<T>, picturesOf: (value: T) => readonly AccessPicture[]): Promise<T> {
-    const value = await read();
-    const outlived = picturesOf(value).flatMap(({ links }) => links.filter(wrapsAgain));
-    if (outlived.length === 0) return value;
-    await Promise.all(outlived.map(({ ref }) => endRefusal(ref)));
-    return read();
-  }
-
-  function wallClockOffset(): number {
-    return clock.now() - clock.elapsed();
-  }
-
-  /** Wraps that succeeded here. A wall clock that was set since makes them worthless: they cannot be placed before or after a refusal. */
-  function ownWraps(): Proofs {
-    const clockOffset = wallClockOffset();
-    if (Math.abs(clockOffset - wraps.clockOffset) > rules.gate.clockSkewMs) wraps = { clockOffset, newest: createWraps() };
-    return wraps.newest;
-  }
-
-  /**
-   * F4: true where a refusal of wrap is stored though a wrap has succeeded at the link since, at an instance that did not know of it: this
-   * one. Clocks of two instances are compared here, so it counts only from their skew on.
-   */
-  function wrapsAgain({ ref, refused: { wrapKey } }: LinkAccess): boolean {
-    if (wrapKey === undefined) return false;
-    const sentAt = ownWraps().newest(ref);
-    return sentAt !== null && span(wrapKey.since, sentAt) > rules.gate.clockSkewMs;
-  }
-
-  /** Stored before anything rests on it, once for all who ask meanwhile. */
-  function endRefusal(ref: LinkRef): Promise<void> {
-    const key = linkKey(ref);
-    const underWay = ending.get(key);
-    if (underWay !== undefined) return underWay;
-    const sentAt = ownWraps().newest(ref) ?? clock.now();
-    const decide: Decide = (access) => (access !== undefined && wrapsAgain(access) ? operationAllowed(access, 'wrapKey', sentAt) : null);
-    const end = changeIfPossible(ref, decide).finally(() => ending.delete(key));
-    ending.set(key, end);
-    return end;
-  }
+  const wraps = createOwnWraps({ clock, rules, change: changeIfPossible });
 
   /**
    * What other instances stored shows only in pictures, which only the gate and the watch read, and the watch runs on one instance. So an
@@ -141,7 +110,7 @@ export function createAccess(parts: Pick<Parts, 'accessLog' | 'clock' | 'rules' 
   }
 
   const picture = (vault: string): Promise<AccessPicture> =>
-    fresh(
+    wraps.fresh(
       () => pictures.read(vault),
       (one) => [one],
     );
@@ -157,7 +126,7 @@ export function createAccess(parts: Pick<Parts, 'accessLog' | 'clock' | 'rules' 
   return {
     picture,
     pictures: (first, second) =>
-      fresh(
+      wraps.fresh(
         () => pictures.readBoth(first, second),
         (both) => both,
       ),
@@ -178,7 +147,7 @@ export function createAccess(parts: Pick<Parts, 'accessLog' | 'clock' | 'rules' 
 
     async refused(ref, operation, refusal) {
       // This instance needs no clock to know that its wraps came before.
-      if (operation === 'wrapKey') ownWraps().forget(ref);
+      if (operation === 'wrapKey') wraps.forget(ref);
       await changeForSure(ref, operation, (access) => operationRefused(access, ref, operation, refusal));
     },
 
@@ -187,7 +156,7 @@ export function createAccess(parts: Pick<Parts, 'accessLog' | 'clock' | 'rules' 
     },
 
     allowed(ref, operation, sentAt) {
-      if (operation === 'wrapKey') ownWraps().note(ref, sentAt);
+      if (operation === 'wrapKey') wraps.note(ref, sentAt);
       if (pictures.known(ref)?.refused[operation] !== undefined)
         void changeIfPossible(ref, (access) => operationAllowed(access, operation, sentAt));
       refresh(ref);
@@ -205,24 +174,18 @@ export function createAccess(parts: Pick<Parts, 'accessLog' | 'clock' | 'rules' 
       await change(ref, (access) => unwrapSucceeded(access, ref, { sentAt, known: null }));
     },
 
-    async unlinked(ref, isLinked) {
+    async unlinked(ref, isLinked, outlived) {
       const seen = await change(ref, () => null);
       if (seen === undefined || (await isLinked())) return;
       // INVARIANT: nothing was stored of the link since before it was seen to be linked no longer, so nothing here is of a newer link.
-      await change(ref, (stored) => (stored?.revision === seen.revision ? unlinked(stored) : null));
+      await change(ref, (stored) => (stored?.revision === seen.revision ? unlinked(stored, outlived) : null));
     },
 
-    changeVault(vault, decide) {
-      const before = changing.get(vault);
-      // Those who wait behind a `StoreAway` share it, as behind any change of one row.
-      const turn = before === undefined ? changeVaultNow(vault, decide) : before.then(() => changeVaultNow(vault, decide));
-      changing.set(vault, turn);
-      const ended = (): void => {
-        if (changing.get(vault) === turn) changing.delete(vault);
-      };
-      turn.then(ended, ended);
-      return turn;
+    async restamp(ref, proofs) {
+      await change(ref, (stored) => restamped(stored, clock.now(), proofs));
     },
+
+    changeVault: (vault, decide) => inTurn(vault, () => changeVaultNow(vault, decide)),
   };
 }
 

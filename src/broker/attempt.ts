@@ -9,7 +9,7 @@ import { shapeAt } from '../policy/rate.ts';
 import type { Reply } from '../ports/vault.ts';
 import type { AttemptParts, KeyCall, Tried } from './key-call.ts';
 import { createSettle } from './settle.ts';
-import { refOf } from './witness.ts';
+import { targetOf } from './witness.ts';
 import type { WitnessTarget } from './witness.ts';
 
 /** To which vault a call wants, for which link, and what must allow it. */
@@ -85,7 +85,7 @@ export function createAttempts(all: AttemptParts): Attempts {
     async at<T>(link: Link, call: KeyCall<T>, guard = unguarded): Promise<Tried<T>> {
       const vault = registry.peekVault(link.vault) ?? (await registry.readVaults()).find(({ name }) => name === link.vault);
       if (vault === undefined) return unsent(refuse('Internal', `vault ${link.vault} is linked but not registered`).refusal);
-      const target = { registered: call.registered, link, ref: refOf(call.registered, link) };
+      const target = targetOf(call.registered, link);
       if (circuits.state(vault.name).state !== 'closed') {
         all.outages.lookAgain(vault.name, target);
         return { kind: 'outage', attempt: uncalled(link) };

@@ -10,7 +10,7 @@ import type { LinkSeen, Seen } from '../policy/audit-rules.ts';
 import type { AttemptParts } from './key-call.ts';
 import { createLinkCalls } from './link-calls.ts';
 import type { LetGo, Looked } from './link-calls.ts';
-import { refOf } from './witness.ts';
+import { targetOf } from './witness.ts';
 import type { WitnessTarget } from './witness.ts';
 
 /** What an audit saw at one server. */
@@ -48,7 +48,10 @@ export function createAuditServer({ parts, access, outages }: Pick<AttemptParts,
     const target = targetOf(registered, primary);
     const first = await seeLink(target, primary, letGo);
     if (first === undefined) return undefined;
-    const denied = deniesAccess(await access.picture(primary.vault), target.ref, first.provenAt);
+    const denied = deniesAccess(await access.picture(primary.vault), target.ref, first.provenAt, {
+      now: clock.now(),
+      clockSkewMs: rules.gate.clockSkewMs,
+    });
     const targets = groupOf(registered, primary).standbys.map((standby) => targetOf(registered, standby));
     if (denied) return [first, ...targets.map(unseen)];
     const standbys = await Promise.all(targets.map((standby) => seeLink(standby, primary, letGo)));
@@ -98,10 +101,6 @@ export function createAuditServer({ parts, access, outages }: Pick<AttemptParts,
 }
 
 const leftOut = { kind: 'leftOut' } as const;
-
-function targetOf(registered: RegisteredServer, link: Link): WitnessTarget {
-  return { registered, link, ref: refOf(registered, link) };
-}
 
 function seen<T>(looked: Exclude<Looked<T>, { kind: 'heldBack' }> | typeof leftOut): Seen<T> {
   return looked;

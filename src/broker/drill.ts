@@ -14,11 +14,11 @@ import { findingOf, standbyFindings, standbyMissing } from '../policy/key-rules.
 import type { Candidate } from '../policy/key-rules.ts';
 import { stateAllows } from './authority.ts';
 import type { AttemptParts } from './key-call.ts';
-import { createLinkCalls } from './link-calls.ts';
-import type { LetGo, Looked } from './link-calls.ts';
+import { createLinkCalls, letGoAsProbe } from './link-calls.ts';
+import type { Looked } from './link-calls.ts';
 import type { DrillReport, DrilledStandby } from './fleet-views.ts';
 import type { Roads } from './roads.ts';
-import { refOf } from './witness.ts';
+import { refOf, targetOf } from './witness.ts';
 
 /**
  * Proof that each standby of a server would work now, without switching anything: it unwraps the canary that its primary wrapped, so that
@@ -27,11 +27,11 @@ import { refOf } from './witness.ts';
  * Where a primary denies access no call goes to its standbys, not even to look (F3): a drill of a server whose protector does is refused.
  */
 export function createDrill({ parts, access, outages }: Pick<AttemptParts, 'parts' | 'access' | 'outages'>): Pick<Roads, 'drill'> {
-  const { admission, association, clock, registry, rules } = parts;
+  const { association, clock, registry, rules } = parts;
   const calls = createLinkCalls({ parts, access, outages });
 
-  /** A person waits: behind traffic, but by the share that is kept for probes. */
-  const asProbe: LetGo = async (request) => (await admission.admit({ ...request, class: 'probe', within: rules.probeMs })) === undefined;
+  // A person waits.
+  const asProbe = letGoAsProbe(parts);
 
   function candidateOf({ server }: RegisteredServer, link: Link): Candidate {
     const keyName = parseKeyId(link.keyId)?.name ?? '';
@@ -40,11 +40,14 @@ export function createDrill({ parts, access, outages }: Pick<AttemptParts, 'part
 
   async function denies(registered: RegisteredServer, { primary }: Group): Promise<boolean> {
     const ref = refOf(registered, primary);
-    return deniesAccess(await access.picture(primary.vault), ref, access.provenAt(ref));
+    return deniesAccess(await access.picture(primary.vault), ref, access.provenAt(ref), {
+      now: clock.now(),
+      clockSkewMs: rules.gate.clockSkewMs,
+    });
   }
 
   async function drillStandby(registered: RegisteredServer, { primary }: Group, standby: Link): Promise<DrilledStandby> {
-    const target = { registered, link: standby, ref: refOf(registered, standby) };
+    const target = targetOf(registered, standby);
     const candidate = candidateOf(registered, standby);
     const looked = await calls.unwrap(target, primary.canary, asProbe);
     const { counts } = await association.read(standby.vault);

@@ -10,6 +10,7 @@ import type { KeyTarget, Reply } from '../ports/vault.ts';
 import { layCanary, proveCanary } from './canary.ts';
 import type { AttemptParts } from './key-call.ts';
 import { createSettleReply } from './link-replies.ts';
+import type { Parts } from './parts.ts';
 import { primaryLatchedNow } from './witness.ts';
 import type { WitnessTarget } from './witness.ts';
 
@@ -25,6 +26,11 @@ export type Looked<T> =
 
 /** Lets a call go to the vault, or not; resolves when it is decided. */
 export type LetGo = (request: Omit<AdmissionRequest, 'class' | 'within'>) => Promise<boolean>;
+
+/** Behind traffic, but by the share that is kept for probes. */
+export function letGoAsProbe({ admission, rules }: Pick<Parts, 'admission' | 'rules'>): LetGo {
+  return async (request) => (await admission.admit({ ...request, class: 'probe', within: rules.probeMs })) === undefined;
+}
 
 /**
  * Calls to linked keys outside of traffic. What they meet counts like anything else (`SettleReply`), and a canary that unwraps is a proof.

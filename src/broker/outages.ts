@@ -21,6 +21,8 @@ export interface Outages {
   failedOver(vault: string, to: string): void;
   /** The circuit of this instance opened or closed: one event a vault (F2). Never rejects. */
   circuitChanged(vault: string, state: 'open' | 'closed'): Promise<void>;
+  /** Tells again what is not stored of this instance's circuits, since the store was away when they changed. Never rejects. */
+  tellCircuits(): Promise<void>;
   /** Takes out the open circuits of instances that are gone. Rejects with `StoreAway`. */
   prune(vault: string): Promise<void>;
 }
@@ -33,16 +35,20 @@ export function createOutages(parts: Parts, access: Access, witness: Witness): O
   const targets = new Map<string, Map<string, WitnessTarget>>();
   const watching = new Set<string>();
   const ending = new Set<string>();
+  /** Vaults whose circuit here changed while the store was away. */
+  const untold = new Set<string>();
 
   async function quietly(
     vault: string,
     decide: (stored: VaultHealth) => { next: VaultHealth; events: BrokerEvent[] } | null,
-  ): Promise<void> {
+  ): Promise<boolean> {
     try {
       await access.changeVault(vault, decide);
+      return true;
     } catch (error) {
       if (!(error instanceof StoreAway)) throw error;
       log('warn', 'the health of a vault could not be stored', { vault });
+      return false;
     }
   }
 
@@ -62,6 +68,8 @@ export function createOutages(parts: Parts, access: Access, witness: Witness): O
       while (!answered) {
         // A canary that was sent before the circuit opened may be answered after it, and closes nothing.
         answered = (await probeOnce(vault)) && circuits.state(vault).state === 'closed';
+        // With nothing left to look at it ends too: the next call that meets the vault brings another target, and so does the watch.
+        if ((targets.get(vault)?.size ?? 0) === 0) break;
         if (!answered) await clock.pause(rules.probeMs);
       }
     } finally {
@@ -129,6 +137,22 @@ export function createOutages(parts: Parts, access: Access, witness: Witness): O
     if (known.size < mostTargets) known.set(target.ref.keyId, target);
   }
 
+  async function circuitChanged(vault: string, state: 'open' | 'closed'): Promise<void> {
+    const { instance } = parts.operations;
+    untold.delete(vault);
+    const told = await quietly(vault, (stored) => {
+      const { [instance]: mine, ...others } = stored.openAt;
+      const alone = Object.keys(others).length === 0;
+      if ((mine !== undefined) === (state === 'open')) return null;
+      const openAt = state === 'open' ? { ...others, [instance]: clock.now() } : others;
+      return {
+        next: { ...stored, openAt },
+        events: alone ? [event(state === 'open' ? 'keybroker.circuit.opened' : 'keybroker.circuit.closed', vault, { instance })] : [],
+      };
+    });
+    if (!told) untold.add(vault);
+  }
+
   return {
     lookAgain(vault, target) {
       remember(vault, target);
@@ -157,18 +181,10 @@ export function createOutages(parts: Parts, access: Access, witness: Witness): O
       );
     },
 
-    async circuitChanged(vault, state) {
-      const { instance } = parts.operations;
-      await quietly(vault, (stored) => {
-        const { [instance]: mine, ...others } = stored.openAt;
-        const alone = Object.keys(others).length === 0;
-        if ((mine !== undefined) === (state === 'open')) return null;
-        const openAt = state === 'open' ? { ...others, [instance]: clock.now() } : others;
-        return {
-          next: { ...stored, openAt },
-          events: alone ? [event(state === 'open' ? 'keybroker.circuit.opened' : 'keybroker.circuit.closed', vault, { instance })] : [],
-        };
-      });
+    circuitChanged,
+
+    async tellCircuits() {
+      for (const vault of [...untold]) await circuitChanged(vault, circuits.state(vault).state === 'closed' ? 'closed' : 'open');
     },
 
     async prune(vault) {

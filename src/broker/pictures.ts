@@ -24,6 +24,8 @@ export interface Pictures {
   wasRead(vault: string): boolean;
   /** This instance stored the row, or was told what is stored. */
   learn(access: LinkAccess): void;
+  /** The row was removed. */
+  forget(ref: LinkRef): void;
   learnHealth(vault: string, health: VaultHealth): void;
   /** Lays a change that is not stored yet over every picture, over whatever is stored by then, until it is dropped. */
   overlay(id: string, ref: LinkRef, decide: Decide): void;
@@ -146,6 +148,13 @@ export function createPictures({ accessLog, clock, rules }: Pick<Parts, 'accessL
       if (last === undefined) return;
       last.byLink.set(key, access);
       seen.set(access.ref.vault, { ...last, picture: { ...last.picture, links: [...last.byLink.values()] } });
+    },
+
+    forget(ref) {
+      const key = linkKey(ref);
+      learnt.delete(key);
+      const last = seen.get(ref.vault);
+      if (last?.byLink.delete(key)) seen.set(ref.vault, { ...last, picture: { ...last.picture, links: [...last.byLink.values()] } });
     },
 
     learnHealth(vault, health) {

@@ -11,10 +11,10 @@ import { deniesAccess } from '../policy/audit-rules.ts';
 import { acceptable, candidateFindings, findingOf, placeFindings, standbyFindings, standbyMissing } from '../policy/key-rules.ts';
 import type { Candidate } from '../policy/key-rules.ts';
 import type { AttemptParts } from './key-call.ts';
-import { createSettleReply } from './link-replies.ts';
 import { candidateRef, createProveKey } from './prove-key.ts';
-import type { ProvenKey, StepReply } from './prove-key.ts';
-import { denialOf, refOf } from './witness.ts';
+import type { ProvenKey } from './prove-key.ts';
+import { createSettleProof } from './settle-proof.ts';
+import { refOf } from './witness.ts';
 
 /** A primary and its standbys that were asked about. */
 export interface ProvenGroup {
@@ -47,9 +47,9 @@ export type ProveGroup = (wanted: GroupWanted) => Promise<ProvenGroup>;
 
 export function createProveGroup(all: Pick<AttemptParts, 'parts' | 'access' | 'outages'>): ProveGroup {
   const { parts, access } = all;
-  const { admission, clock, registry, rules } = parts;
+  const { clock, registry, rules } = parts;
   const { prove, proveParity } = createProveKey(parts);
-  const settle = createSettleReply(all);
+  const settle = createSettleProof(all);
 
   function candidateOf(server: string, keyId: KeyId, vaults: readonly Vault[]): Candidate {
     const told = parseKeyId(keyId);
@@ -85,35 +85,15 @@ export function createProveGroup(all: Pick<AttemptParts, 'parts' | 'access' | 'o
     ];
   }
 
-  /** At a key that is linked already each answer counts as if traffic or the watch had met it (F1–F4), also where the proof fails. */
-  async function settleAt(registered: RegisteredServer, candidate: Candidate, replies: readonly StepReply[]): Promise<void> {
-    const link = registered.links.find((one) => one.keyId === candidate.keyId);
-    if (link === undefined) return settleUnlinked(registered, candidate, replies);
-    const target = { registered, link, ref: refOf(registered, link) };
-    // All at once: where the store is away for one denial, the others are kept too.
-    await Promise.all(replies.map(({ step, reply }) => settle(target, step, reply)));
-  }
-
-  /**
-   * At a key that is not linked, what is said of the whole vault counts for all that are linked there (F4, F7). What is said of the key, or of
-   * the identity at it, does not: who names a wrong key must not take failover from everybody else.
-   */
-  async function settleUnlinked({ server }: RegisteredServer, candidate: Candidate, replies: readonly StepReply[]): Promise<void> {
-    const { keyId, vault } = candidate;
-    const faults = replies.flatMap(({ reply }) => (reply.ok ? [] : [reply]));
-    if (vault === undefined || faults.length === 0) return;
-    if (faults.some(({ fault }) => fault.class === 'throttled')) admission.throttled(vault.name);
-    const denied = faults.map(({ fault, receivedAt }) => denialOf(fault, receivedAt, clock.uuid())).find((seen) => seen?.reach === 'vault');
-    if (denied === undefined || !(await access.picture(vault.name)).links.some(({ ref }) => ref.keyId !== keyId)) return;
-    await access.otherDenied(candidateRef(candidate, server.identityClientId), denied);
-  }
-
   /** Whether the primary is linked already and denies access, as far as is known. */
   async function denies({ registered }: GroupWanted, { keyId }: Candidate): Promise<boolean> {
     const link = registered.links.find((one) => one.keyId === keyId);
     if (link === undefined) return false;
     const ref = refOf(registered, link);
-    return deniesAccess(await access.picture(link.vault), ref, access.provenAt(ref));
+    return deniesAccess(await access.picture(link.vault), ref, access.provenAt(ref), {
+      now: clock.now(),
+      clockSkewMs: rules.gate.clockSkewMs,
+    });
   }
 
   return async (wanted) => {
@@ -134,7 +114,7 @@ export function createProveGroup(all: Pick<AttemptParts, 'parts' | 'access' | 'o
     const proveOne = async (candidate: Candidate): Promise<ProvenKey> => {
       const canary = registered.links.find((link) => link.keyId === candidate.keyId)?.canary;
       const proof = await prove(candidate, context, { identity, use, canary });
-      await settleAt(registered, candidate, proof.replies);
+      await settle(registered, candidate, proof.replies);
       return proof;
     };
     const proveStandbys = (): Promise<readonly ProvenKey[]> => Promise.all(standbys.slice(0, rules.maxStandbys).map(proveOne));
@@ -144,10 +124,11 @@ export function createProveGroup(all: Pick<AttemptParts, 'parts' | 'access' | 'o
     const primaryProof = await proveOne(primary);
     const untouched = primaryFirst && !grants(primaryProof);
     const standbyProofs = primaryFirst && !untouched ? await proveStandbys() : before;
+    const linked = registered.links.some(({ keyId }) => keyId === primary.keyId);
     const parity = await Promise.all(
-      standbyProofs.map(async (standby) => {
+      (deniedHere(primaryProof, linked) ? [] : standbyProofs).map(async (standby) => {
         const proof = await proveParity(standby, primaryProof, identity);
-        await settleAt(registered, standby.candidate, proof.replies);
+        await settle(registered, standby.candidate, proof.replies);
         return proof;
       }),
     );
@@ -200,6 +181,16 @@ export function rejected(server: string, { findings, retryAfterMs }: ProvenGroup
 /** Whether the key unwraps, and no other operation was denied (F4). */
 function grants({ provenAt, replies }: ProvenKey): boolean {
   return provenAt !== undefined && replies.every(({ reply }) => reply.ok || reply.fault.outsideValidity || !isDenial(reply.fault.class));
+}
+
+/**
+ * F3, T31: whether the primary denied access while it was proven, so that nothing may get round it at a standby. A denied wrap or GET says so
+ * only of a primary that is linked: a new additional key need not wrap.
+ */
+function deniedHere({ replies }: ProvenKey, linked: boolean): boolean {
+  return replies.some(
+    ({ step, reply }) => !reply.ok && !reply.fault.outsideValidity && isDenial(reply.fault.class) && (linked || step === 'unwrap'),
+  );
 }
 
 /** The same thing seen in two ways is told once a link. */

@@ -39,8 +39,13 @@ export function createRevalidate(
       await proven.remember();
       if (access.known(refOf(before, group.primary))?.latch)
         return refuse('StateUnavailable', `access to the protector of server ${name} was denied once more meanwhile`, { retryable: true });
-      const stored = await registry.changeServer(name, (known) => (known === undefined ? null : backOnline(known)));
-      return stored === undefined ? refuse('NotFound', `there is no server ${name}`) : done(viewServer(stored, clock.now()));
+      const stored = await registry.changeServer(name, (known) =>
+        known !== undefined && isAsProven(known, before) ? backOnline(known) : null,
+      );
+      if (stored === undefined) return refuse('NotFound', `there is no server ${name}`);
+      if (!isAsProven(stored, before))
+        return refuse('Conflict', `server ${name} was changed by others while its keys were proven`, { retryable: true });
+      return done(viewServer(stored, clock.now()));
     },
   };
 
@@ -49,4 +54,13 @@ export function createRevalidate(
     const server = { ...known.server, ...online(now) };
     return { next: { ...known, server }, events: stateEvent(known.server, server, now, clock.uuid()) };
   }
+}
+
+/** Whether what was proven of the server is what it needs: the same registration, identity and protector. */
+function isAsProven(known: RegisteredServer, proven: RegisteredServer): boolean {
+  return (
+    known.incarnation === proven.incarnation &&
+    known.server.identityClientId === proven.server.identityClientId &&
+    protectorGroup(known)?.primary.keyId === protectorGroup(proven)?.primary.keyId
+  );
 }

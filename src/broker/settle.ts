@@ -1,4 +1,5 @@
 import type { LinkRef } from '../domain/access.ts';
+import { isDenial } from '../domain/fault.ts';
 import type { Fault } from '../domain/fault.ts';
 import type { Finding } from '../domain/finding.ts';
 import { refuse } from '../domain/refusal.ts';
@@ -89,7 +90,7 @@ export function createSettle({ parts, access, outages, witness }: AttemptParts):
       return refuse('KeyAccessDenied', `vault ${target.ref.vault} refuses to wrap: ${fault.detail}`, { retryable: false, findings })
         .refusal;
     }
-    if (denialOf(fault, receivedAt, '') === undefined) return plainRefusal(target, operation, failed);
+    if (!isDenial(fault.class)) return plainRefusal(target, operation, failed);
     return operation === 'wrapKey' ? wrapDenied(target, failed) : unwrapDenied(target, failed);
   }
 

@@ -68,8 +68,11 @@ export function createSureChanges({ clock, log, pictures, change }: SureParts): 
       pictures.dropOverlay(overlay);
       return stored;
     } catch (error) {
-      keep(`${linkKey(ref)}|${kind}`, { ref, overlay, decide });
-      log('error', 'a denial could not be stored and is kept', { server: ref.server, keyId: ref.keyId });
+      const place = `${linkKey(ref)}|${kind}`;
+      // Once a link and kind, not once a request, while the store is away.
+      if (!unstored.has(`${place}|first`))
+        log('error', 'what was met at a key could not be stored and is kept', { server: ref.server, keyId: ref.keyId, kind });
+      keep(place, { ref, overlay, decide });
       void retryUnstored();
       throw error;
     }

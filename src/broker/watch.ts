@@ -1,19 +1,21 @@
 import { accessKey, sameLink } from '../domain/access.ts';
 import type { AccessPicture, LinkAccess } from '../domain/access.ts';
-import type { Link, RegisteredServer } from '../domain/server.ts';
+import type { RegisteredServer } from '../domain/server.ts';
 import { instant, latest, plus, seconds, span } from '../domain/time.ts';
 import type { Instant } from '../domain/time.ts';
+import { outlivedIn, restamped, unlinked } from '../policy/access-upkeep.ts';
 import { inFuture, newestDenialReaching, newestDoubt, newestProof } from '../policy/denial.ts';
-import { standingUnder } from '../policy/server-state.ts';
+import { voids } from '../policy/gate.ts';
 import { StoreAway, Unreadable } from '../ports/store.ts';
 import type { Access } from './access.ts';
+import { forgetLink } from './forget-links.ts';
 import { inTurns } from './in-turns.ts';
+import { createMoveServer, twinsOf } from './move-server.ts';
 import type { Outages } from './outages.ts';
 import type { Parts } from './parts.ts';
-import { createReport } from './report.ts';
-import { stateEvent } from './server-events.ts';
-import { primaryLatched, refOf } from './witness.ts';
+import { primaryLatched, targetOf } from './witness.ts';
 import type { Sight, Witness, WitnessTarget } from './witness.ts';
+import { createWrapAgain } from './wrap-again.ts';
 
 /*
  * The `accessWatch` timer: what must happen without waiting for traffic. Everything here may be done twice, late, or by two instances at
@@ -26,7 +28,7 @@ import type { Sight, Witness, WitnessTarget } from './witness.ts';
  * of the rate budget (B4). What is left over comes first in the next pass.
  */
 
-/** So many canaries of one vault are under way at once. */
+/** So many canaries, or looks at the store, of one vault are under way at once. */
 const atOnce = 8;
 /** By a vault that answers nothing, or too slowly, a pass is held up no longer than this, thrice. */
 const canariesLast = seconds(10);
@@ -41,46 +43,72 @@ export interface WatchParts {
 /** One pass over all vaults, side by side; a fault of one vault keeps no other from its pass. */
 export function createWatch({ parts, access, outages, witness }: WatchParts): () => Promise<void> {
   const { circuits, clock, registry, rules, log } = parts;
-  const report = createReport(parts);
+  const moveServer = createMoveServer(parts, access);
+  const wrapAgain = createWrapAgain({ parts, access, outages });
 
   async function watchVault(vault: string): Promise<void> {
-    const before = await access.picture(vault);
+    const before = await rightTimes(await access.picture(vault));
     const targets = await targetsOf(before);
     await look(suspectsDue(targets, clock.now()));
     await look(latchedRest(targets));
-    await seeBeyond(targets);
-    await moveServers(targets);
+    const unseen = await seeBeyond(targets);
+    const protectors = targets.filter(({ link }) => link.role === 'protector');
+    const seen = protectors.filter(({ registered, link }) => !twinsOf(registered, link).some((twin) => unseen.has(twin.vault)));
+    await inTurns(seen, atOnce, moveServer);
     await renewProofs(targets, before);
     await endOldOutage(vault, targets);
     await outages.prune(vault);
   }
 
-  /** The links of the vault that are still linked, with what is stored of each. */
+  /** The picture after what clocks stamped that have been set back since is put right. */
+  async function rightTimes(picture: AccessPicture): Promise<AccessPicture> {
+    const proofs = picture.links.flatMap(({ provenAt }) => provenAt ?? []);
+    const wrong = picture.links.filter((stored) => restamped(stored, clock.now(), proofs) !== null);
+    await inTurns(wrong, atOnce, ({ ref }) => access.restamp(ref, proofs));
+    return wrong.length === 0 ? picture : access.picture(picture.vault);
+  }
+
+  /** The links of the vault that are still linked, with what is stored of each. What is stored of others goes, as far as it may. */
   async function targetsOf(picture: AccessPicture): Promise<readonly Watched[]> {
-    const found: Watched[] = [];
-    for (const stored of picture.links) {
-      const registered = registry.peekServer(stored.ref.server) ?? (await readable(stored.ref.server));
-      const link = registered?.links.find((one) => one.keyId === stored.ref.keyId);
-      if (registered === undefined || link === undefined) continue;
-      found.push({ registered, link, ref: refOf(registered, link), stored });
-    }
-    return found;
+    const found = new Map<LinkAccess, Watched>();
+    const outlived = outlivedIn(picture, clock.now(), rules.gate.clockSkewMs);
+    await inTurns(picture.links, atOnce, async (stored) => {
+      const { ref } = stored;
+      const registered = registry.peekServer(ref.server) ?? (await readable(ref.server));
+      if (registered === 'unreadable') return;
+      const link = registered?.links.find((one) => one.keyId === ref.keyId);
+      if (registered !== undefined && link !== undefined) found.set(stored, { ...targetOf(registered, link), stored });
+      else if (unlinked(stored, outlived) !== null) await forgetLink({ registry, access }, ref, outlived);
+    });
+    return picture.links.flatMap((stored) => found.get(stored) ?? []);
   }
 
   /** A server that cannot be read keeps no other of the vault from being looked after; the registry tells of it. */
-  async function readable(server: string): Promise<RegisteredServer | undefined> {
+  async function readable(server: string): Promise<RegisteredServer | undefined | 'unreadable'> {
     try {
       return await registry.readServer(server);
     } catch (error) {
       if (!(error instanceof Unreadable)) throw error;
-      return undefined;
+      return 'unreadable';
     }
   }
 
-  /** Primaries and other links of the same material lie in other vaults, of which an instance that has just begun knows nothing yet. */
-  async function seeBeyond(targets: readonly Watched[]): Promise<void> {
-    const beyond = targets.flatMap(({ registered, link }) => twinsOf(registered, link).map(({ vault }) => vault));
-    await Promise.all([...new Set(beyond)].map((vault) => access.picture(vault)));
+  /**
+   * Primaries and other links of the same material lie in other vaults, of which an instance that has just begun knows nothing yet.
+   * @returns the vaults of which something cannot be read: they hold up only what depends on them.
+   */
+  async function seeBeyond(targets: readonly Watched[]): Promise<ReadonlySet<string>> {
+    const unseen = new Set<string>();
+    const beyond = new Set(targets.flatMap(({ registered, link }) => twinsOf(registered, link).map(({ vault }) => vault)));
+    await inTurns([...beyond], atOnce, async (vault) => {
+      try {
+        await access.picture(vault);
+      } catch (error) {
+        if (!(error instanceof Unreadable)) throw error;
+        unseen.add(vault);
+      }
+    });
+    return unseen;
   }
 
   /** F6: suspects whose first denial is old enough, in order of first denial, links of the same key and identity together. */
@@ -119,10 +147,22 @@ export function createWatch({ parts, access, outages, witness }: WatchParts): ()
 
   async function lookAt(target: WitnessTarget, shared: readonly WitnessTarget[]): Promise<Sight> {
     const sentAt = clock.now();
-    const sight = await witness.look(target, 'probe', shared);
+    const latched = [target, ...shared].filter(({ ref }) => access.known(ref)?.latch);
+    const sight = await lookIfReadable(target, shared);
     if (sight === 'proven') outages.answered(target.ref.vault, sentAt);
     if (sight === 'outage') await outages.met(target.ref.vault, target, clock.now());
+    if (sight === 'proven') await wrapAgain(latched);
     return sight;
+  }
+
+  /** F3: at a standby whose primary's vault cannot be read nothing is looked at, and no other waits for that. */
+  async function lookIfReadable(target: WitnessTarget, shared: readonly WitnessTarget[]): Promise<Sight> {
+    try {
+      return await witness.look(target, 'probe', shared);
+    } catch (error) {
+      if (!(error instanceof Unreadable)) throw error;
+      return 'undecided';
+    }
   }
 
   /**
@@ -155,47 +195,16 @@ export function createWatch({ parts, access, outages, witness }: WatchParts): ()
   /** Whether the proof is newer than `since`, and no doubt and no denial made it void. */
   function stands(proof: Instant | null, { ref }: Watched, since: Instant, picture: AccessPicture): boolean {
     const voided = latest(newestDenialReaching(picture, ref), newestDoubt(picture, ref));
-    return proof !== null && proof > since && (voided === null || span(voided, proof) > rules.gate.clockSkewMs);
-  }
-
-  /** A1–A3: the states that follow from the latches on protectors and from time. */
-  async function moveServers(targets: readonly Watched[]): Promise<void> {
-    const protectors = targets.filter(({ link }) => link.role === 'protector');
-    await inTurns(protectors, atOnce, async (target) => {
-      if (!moves(target.registered, target.link)) return;
-      await registry.changeServer(target.ref.server, (known) => {
-        const protector = known?.links.find((link) => link.role === 'protector');
-        if (known === undefined || protector?.keyId !== target.ref.keyId) return null;
-        const now = clock.now();
-        const server = { ...known.server, ...standingUnder(latchOver(known, protector), known.server, now, rules.state) };
-        return server.state === known.server.state
-          ? null
-          : { next: { ...known, server }, events: stateEvent(known.server, server, now, clock.uuid()) };
-      });
-    });
-  }
-
-  function moves(registered: RegisteredServer, protector: Link): boolean {
-    const { server } = registered;
-    return standingUnder(latchOver(registered, protector), server, clock.now(), rules.state).state !== server.state;
-  }
-
-  /**
-   * The latch that rules the server's state: that of its protector. Where the same material was set anew in another vault, that of the link
-   * whose denial started the clock: only a protector with another thumbprint ends it (A2).
-   */
-  function latchOver(registered: RegisteredServer, protector: Link): LinkAccess['latch'] {
-    const own = access.known(refOf(registered, protector))?.latch ?? null;
-    const { clock: running } = registered.server;
-    if (own !== null || running === null) return own;
-    const latches = twinsOf(registered, protector).map((twin) => access.known(refOf(registered, twin))?.latch ?? null);
-    return latches.find((latch) => latch?.firstDenialAt === running.firstDenialAt) ?? null;
+    return proof !== null && proof > since && (voided === null || !voids(voided, proof, rules.gate.clockSkewMs));
   }
 
   /** An outage, or an open circuit, that nobody is looking at any more, since who met it is gone or had no link to look at, ends by a canary. */
   async function endOldOutage(vault: string, targets: readonly Watched[]): Promise<void> {
     const { outageSince } = access.health(vault);
-    const [first] = targets.filter((target) => target.stored.latch === null && !primaryLatched(access, target));
+    // The newest proof first: a key that fails alone proves nothing any more, and the next pass takes another.
+    const [first] = targets
+      .filter((target) => target.stored.latch === null && !primaryLatched(access, target))
+      .sort((a, b) => (b.stored.provenAt ?? 0) - (a.stored.provenAt ?? 0));
     const old = outageSince !== null && span(outageSince, clock.now()) >= rules.probeMs;
     if (first !== undefined && (old || circuits.state(vault).state === 'open')) await lookAt(first, []);
   }
@@ -208,22 +217,17 @@ export function createWatch({ parts, access, outages, witness }: WatchParts): ()
           await watchVault(name);
         } catch (error) {
           if (!(error instanceof StoreAway)) throw error;
-          log('warn', 'the watch of a vault waits for the store', { vault: name });
+          if (error instanceof Unreadable) log('error', 'a vault cannot be watched', { vault: name, reason: error.message });
+          else log('warn', 'the watch of a vault waits for the store', { vault: name });
         }
       }),
     );
-    await report();
   };
 }
 
 /** A linked key with what was stored of it when the pass began. */
 interface Watched extends WitnessTarget {
   readonly stored: LinkAccess;
-}
-
-/** The other links of the same material. */
-function twinsOf({ links }: RegisteredServer, { keyId, thumbprint }: Link): readonly Link[] {
-  return links.filter((other) => other.thumbprint === thumbprint && other.keyId !== keyId);
 }
 
 /** Links of the same key id and identity, in the order of their first: they share proofs and witnesses. */

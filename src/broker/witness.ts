@@ -39,17 +39,27 @@ export function refOf(registered: RegisteredServer, link: Link): LinkRef {
   return { server: registered.server.name, keyId: link.keyId, vault: link.vault, identity: registered.server.identityClientId };
 }
 
-/** F3: whether the link is a standby whose primary is known to be latched: nothing may call there then, no canary either. */
-export function primaryLatched(access: Pick<Access, 'known'>, { registered, link }: WitnessTarget): boolean {
+/** The link as somewhere to go and look. */
+export function targetOf(registered: RegisteredServer, link: Link): WitnessTarget {
+  return { registered, link, ref: refOf(registered, link) };
+}
+
+/** What the primary of a standby is known by; undefined for a link that is no standby. */
+function primaryRef({ registered, link }: WitnessTarget): LinkRef | undefined {
   const primary = registered.links.find((one) => one.keyId === link.standbyOf);
-  const latch = primary && access.known(refOf(registered, primary))?.latch;
+  return primary && refOf(registered, primary);
+}
+
+/** F3: whether the link is a standby whose primary is known to be latched: nothing may call there then, no canary either. */
+export function primaryLatched(access: Pick<Access, 'known'>, target: WitnessTarget): boolean {
+  const primary = primaryRef(target);
+  const latch = primary && access.known(primary)?.latch;
   return latch !== undefined && latch !== null;
 }
 
 /** The same by a picture of the primary's vault that is at most a second old, since who calls may have read none. Rejects with `StoreAway`. */
 export async function primaryLatchedNow(access: Pick<Access, 'known' | 'picture'>, target: WitnessTarget): Promise<boolean> {
-  const { registered, link } = target;
-  const primary = registered.links.find((one) => one.keyId === link.standbyOf);
+  const primary = primaryRef(target);
   if (primary === undefined) return false;
   await access.picture(primary.vault);
   return primaryLatched(access, target);
@@ -78,6 +88,8 @@ export function createWitness(parts: Parts, access: Access): Witness {
       within: rules.probeMs,
     });
     if (admitted !== undefined) return undefined;
+    // F3: while the canary waited, access to the primary may have been taken away.
+    if (await primaryLatchedNow(access, target)) return undefined;
     const keyTarget = { vault, keyId, identity: target.ref.identity };
     return circuits.canary(vault.name, keyId, () => proveCanary(vaults, keyTarget, target.link.canary, rules.attemptMs));
   }

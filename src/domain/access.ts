@@ -46,7 +46,10 @@ export interface LinkAccess {
   readonly doubtedAt: Instant | null;
   /** Operations other than unwrap that are refused here while unwrap works: they do not fail over until they succeed here (F4). */
   readonly refused: Readonly<Partial<Record<'wrapKey' | 'get', RefusedOperation>>>;
-  /** Grows by one with each stored change: of two sights of the row, the one with the higher revision is newer. */
+  /**
+   * Grows by one with each stored change: of two sights of the row, the one with the higher revision is newer. A row that is stored anew
+   * begins at the milliseconds of the wall clock, so that it is newer than any sight of one that was removed.
+   */
   readonly revision: number;
 }
 
@@ -94,6 +97,9 @@ export interface AccessPicture {
 
 /** What a pure change of stored state answers: the new value and the events that tell of it. Null: nothing changes, nothing is written. */
 export type Change<T> = { readonly next: T; readonly events: readonly BrokerEvent[] } | null;
+
+/** As `Change` of what is stored of a link; `next: null` removes the row. */
+export type LinkChange = { readonly next: LinkAccess | null; readonly events: readonly BrokerEvent[] } | null;
 
 /** True where both name the same link of the same server. */
 export function sameLink(a: Pick<LinkRef, 'server' | 'keyId'>, b: Pick<LinkRef, 'server' | 'keyId'>): boolean {

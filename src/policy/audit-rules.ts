@@ -7,11 +7,13 @@ import type { Finding, Severity } from '../domain/finding.ts';
 import type { KeyFacts } from '../domain/key.ts';
 import { groupOf } from '../domain/server.ts';
 import type { Link, RegisteredServer } from '../domain/server.ts';
-import { instant, latest, span, toRfc3339 } from '../domain/time.ts';
+import { instant, latest, plus, span, toRfc3339 } from '../domain/time.ts';
 import type { Instant, Millis } from '../domain/time.ts';
 import { newestDenialReaching, newestProof } from './denial.ts';
 import { findingFrom, notCalled } from './fault-findings.ts';
 import type { ProofStep } from './fault-findings.ts';
+import { voids } from './gate.ts';
+import type { GateRules } from './gate.ts';
 import { candidateFindings, factFindings, findingOf, placeFindings, standbyFindings, standbyMissing } from './key-rules.ts';
 import type { Candidate, KeyContext } from './key-rules.ts';
 
@@ -54,14 +56,21 @@ export function wrapsGoTo(links: readonly Link[], link: Link): boolean {
 
 /**
  * Whether a primary denies access, as far as anyone knows: it is latched, or a denial that reaches it came after its newest proof. Then nothing
- * goes to its standbys (F3). @param provenAt newest proof that this instance saw itself.
+ * goes to its standbys (F3). The proof must stand as at the gate.
+ * @param provenAt newest proof that this instance saw itself.
  */
-export function deniesAccess(picture: AccessPicture, primary: LinkRef, provenAt: Instant | null): boolean {
+export function deniesAccess(
+  picture: AccessPicture,
+  primary: LinkRef,
+  provenAt: Instant | null,
+  { now, clockSkewMs }: Pick<GateRules, 'clockSkewMs'> & { readonly now: Instant },
+): boolean {
   const stored = picture.links.find(({ ref }) => sameLink(ref, primary));
   if (stored !== undefined && stored.latch !== null) return true;
   const denial = newestDenialReaching(picture, primary);
-  const proof = latest(newestProof(picture, primary), provenAt);
-  return denial !== null && (proof === null || proof <= denial);
+  const until = plus(now, clockSkewMs);
+  const proof = latest(newestProof(picture, primary, until), provenAt !== null && provenAt <= until ? provenAt : null);
+  return denial !== null && (proof === null || voids(denial, proof, clockSkewMs));
 }
 
 /** Everything that is wrong with a server, or will be. */

@@ -102,7 +102,7 @@ export function operationRefused(
 ): Change<LinkAccess> {
   const access = accessAs(stored, ref);
   const known = access.refused[operation];
-  if (known?.finding === refusal.finding && known.since >= refusal.since) return null;
+  if (known !== undefined && known.since >= refusal.since) return null;
   return { next: { ...access, refused: { ...access.refused, [operation]: refusal } }, events: [] };
 }
 
@@ -112,16 +112,6 @@ export function operationAllowed(stored: LinkAccess | undefined, operation: 'wra
   if (stored === undefined || known === undefined || sentAt <= known.since) return null;
   const { [operation]: _ended, ...refused } = stored.refused;
   return { next: { ...stored, refused, revision: stored.revision + 1 }, events: [] };
-}
-
-/**
- * The link is no longer linked. What was denied there, or may have been, goes on reaching the links of others (F1, F4), so the row stays
- * with that and nothing else; null where there is none to keep.
- */
-export function unlinked(stored: LinkAccess | undefined): Change<LinkAccess> {
-  if (stored === undefined) return null;
-  const { ref, denials, doubtedAt, revision } = stored;
-  return { next: { ...untriedLink(ref), denials, doubtedAt, revision: revision + 1 }, events: [] };
 }
 
 /**
@@ -189,14 +179,15 @@ export function newestProof(picture: AccessPicture, ref: LinkRef, until?: Instan
   return latest(...proofs.filter((proof) => until === undefined || proof === null || proof <= until));
 }
 
-/** The newest answer that may hide a denial at the link's key by the link's identity (F1). */
+/** The newest answer that may hide a denial at the link's key (F1), by whatever identity: what it hides may reach the key. */
 export function newestDoubt(picture: AccessPicture, ref: LinkRef): Instant | null {
-  return latest(...picture.links.filter((access) => sameAccess(access.ref, ref)).map((access) => access.doubtedAt));
+  return latest(...picture.links.filter((access) => access.ref.keyId === ref.keyId).map((access) => access.doubtedAt));
 }
 
 /**
- * What is stored, seen as who calls now. Under another identity the old proofs prove nothing; a latch stays until an unwrap succeeds. The
- * denial of the identity before goes on reaching whoever else calls by it, so it is kept as one of the whole vault, rather too wide.
+ * What is stored, seen as who calls now. Under another identity the old proofs prove nothing; a latch stays until an unwrap succeeds, and a
+ * doubt at the key until a proof is newer. The denial of the identity before goes on reaching whoever else calls by it, so it is kept as one
+ * of the whole vault, rather too wide.
  */
 function accessAs(stored: LinkAccess | undefined, ref: LinkRef): LinkAccess {
   if (stored === undefined) return { ...untriedLink(ref), revision: 1 };
@@ -204,7 +195,7 @@ function accessAs(stored: LinkAccess | undefined, ref: LinkRef): LinkAccess {
   if (stored.ref.identity === ref.identity) return { ...stored, revision };
   const { identity, ...denials } = stored.denials;
   const vault = latest(denials.vault, identity);
-  return { ...stored, ref, revision, provenAt: null, doubtedAt: null, denials: vault === null ? denials : { ...denials, vault } };
+  return { ...stored, ref, revision, provenAt: null, denials: vault === null ? denials : { ...denials, vault } };
 }
 
 function withDenial(access: LinkAccess, seen: DenialSeen): LinkAccess['denials'] {

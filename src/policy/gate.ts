@@ -136,12 +136,21 @@ function proven({ ref, picture, outageAt, now, maxAgeMs }: ProofQuestion, rules:
   if (span(proof, outageAt) > maxAgeMs)
     return forbidden('F3', `the newest proof of access in vault ${ref.vault} is of ${toRfc3339(proof)}, too old`);
   const denial = newestDenialReaching(picture, ref);
-  if (denial !== null && span(denial, proof) <= rules.clockSkewMs)
+  if (denial !== null && voids(denial, proof, rules.clockSkewMs))
     return forbidden('F4', `a denial in vault ${ref.vault} at ${toRfc3339(denial)} voids the proof of access`);
   const doubt = newestDoubt(picture, ref);
-  if (doubt !== null && span(doubt, proof) <= rules.clockSkewMs)
+  if (doubt !== null && voids(doubt, proof, rules.clockSkewMs))
     return forbidden('F1', `an answer of vault ${ref.vault} at ${toRfc3339(doubt)} may hide a denial`);
   return open;
+}
+
+/**
+ * Whether a denial, or a doubt, makes a proof void: the proof was not sent after it by more than two clocks may differ.
+ * @param denial when it was received.
+ * @param proof when the unwrap that succeeded was sent.
+ */
+export function voids(denial: Instant, proof: Instant, clockSkewMs: Millis): boolean {
+  return span(denial, proof) <= clockSkewMs;
 }
 
 function accessOf(picture: AccessPicture, ref: LinkRef): LinkAccess | undefined {

@@ -110,6 +110,22 @@ test('F4: however often a server asks while the store is away, the first and the
   expect(first.known(ref)).toEqual(await stored());
 });
 
+test('F4: a link that comes back after its row was removed is known by the new row, to one that last saw the old one too', async () => {
+  const { clock, first, second: other, stored } = twoInstances();
+  for (let time = 0; time < 5; time += 1) {
+    await clock.advance(second);
+    await first.proven(ref, { sentAt: clock.now(), known: null });
+    await first.storeProof(ref);
+  }
+  await other.picture(ref.vault);
+  await first.unlinked(ref, () => Promise.resolve(false));
+  expect(await stored()).toBeUndefined();
+  expect(first.known(ref)).toBeUndefined();
+  await other.denied(ref, aDenial({ receivedAt: clock.now() }));
+  expect(other.known(ref)?.latch).toMatchObject({ status: 'suspected' });
+  expect((await other.picture(ref.vault)).links).toMatchObject([{ latch: { status: 'suspected' } }]);
+});
+
 describe('F4: a refusal of wrap ends with a wrap that succeeds at the link, whoever knew of it', () => {
   const denied = { finding: 'WrapDenied' } as const;
 

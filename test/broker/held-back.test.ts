@@ -27,7 +27,7 @@ function targetOf(registered: RegisteredServer, keyName: Link['keyId']): Witness
 }
 
 /** An instance that has read nothing yet; `asked` names the vaults that it called. */
-function rig() {
+function rig(admitted: () => Promise<void> | undefined = () => undefined) {
   const clock = virtualClock();
   const store = createMemoryStore();
   const accessLog = createMemoryAccessLog(store, clock);
@@ -42,7 +42,7 @@ function rig() {
     accessLog,
     clock,
     registry: { peekVault: () => vault },
-    admission: { admit: () => undefined, throttled: () => undefined },
+    admission: { admit: () => admitted(), throttled: () => undefined },
     circuits: { state: () => ({ state: 'closed', since: null }), through, canary: through },
     vaults: { get: answer, wrap: answer, unwrap: answer },
     rules: {
@@ -57,6 +57,7 @@ function rig() {
   } as unknown as Parts;
   const access = createAccess(parts);
   return {
+    clock,
     store,
     asked,
     witness: createWitness(parts, access),
@@ -74,6 +75,16 @@ describe('F3: where the primary is latched nothing goes to its standbys, not eve
   test('no canary of the watch or of a probe, though this instance has not heard of the latch', async () => {
     const { asked, latchPrimary, witness } = rig();
     await latchPrimary();
+    expect(await witness.look(targetOf(ofPrimary, standby.keyId), 'probe')).toBe('undecided');
+    expect(asked).toEqual([]);
+  });
+
+  test('no canary that waited for room while access was taken away', async () => {
+    const { asked, clock, latchPrimary, witness } = rig(() =>
+      latchPrimary()
+        .then(() => clock.advance(1001))
+        .then(() => undefined),
+    );
     expect(await witness.look(targetOf(ofPrimary, standby.keyId), 'probe')).toBe('undecided');
     expect(asked).toEqual([]);
   });

@@ -54,6 +54,7 @@ function instance() {
       answered: () => undefined,
       failedOver: () => undefined,
       circuitChanged: () => Promise.resolve(),
+      tellCircuits: () => Promise.resolve(),
       prune: () => Promise.resolve(),
     },
     witness: { look: () => Promise.resolve('undecided') },

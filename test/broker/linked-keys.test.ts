@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { LinkAccess } from '../../src/domain/access.ts';
 import type { Fault } from '../../src/domain/fault.ts';
+import type { KeyId } from '../../src/domain/key.ts';
 import type { RegisteredServer, ServerState } from '../../src/domain/server.ts';
 import { unwrapDenied } from '../../src/policy/denial.ts';
 import { aDenial, aFault, aLatch, anUntried, aRegisteredWith, at, denialRules, hour, minute, noon } from '../support/builders.ts';
@@ -115,7 +116,48 @@ describe('K4, F4: what is met at a key that is linked already counts', () => {
     expect(await rig.row(other)).toMatchObject({ denials: { vault: noon }, latch: null });
   });
 
-  test('nothing is stored of a key that is not linked', async () => {
+  test.each([
+    { what: 'a disabled key', fault: aFault({ class: 'keyGone', status: 403, code: 'KeyDisabled', reach: 'key' }), stored: { key: noon } },
+    { what: 'a denied identity', fault: revoked, stored: { identity: noon } },
+  ])('F4: $what at a key that only another server has linked reaches that server', async ({ fault, stored: denials }) => {
+    const rig = await rigWith(alone, anUntried(aRef({ keyId: west }), { provenAt: noon }));
+    await rig.register({ ...withLinks('online', []), server: { ...alone.server, name: 'sql-new' } });
+    rig.answer = only({ 'kv-west unwrap': fault });
+    await rig.roads.putProtector({ server: 'sql-new', keyId: west, standbyKeyIds: [] }, rig.operator);
+    const rows = (await rig.accessLog.read('kv-west')).links;
+    expect(rows.find(({ ref }) => ref.server === 'sql-new')).toMatchObject({ denials, latch: null });
+  });
+
+  test('F4: every denial that reaches others is stored, not only the first; C2: what is outside its time is none', async () => {
+    const rig = await rigWith(alone, anUntried(aRef({ keyId: west }), { provenAt: noon }));
+    await rig.register({ ...withLinks('online', []), server: { ...alone.server, name: 'sql-new' } });
+    const outside = aFault({ class: 'revoked', status: 403, reach: 'key', outsideValidity: true });
+    const refused = aFault({ class: 'revoked', status: 403, code: 'ForbiddenByFirewall', reach: 'vault' });
+    rig.answer = only({ 'kv-west get': revoked, 'kv-west wrap': outside });
+    const put = () => rig.roads.putProtector({ server: 'sql-new', keyId: west, standbyKeyIds: [] }, rig.operator);
+    const denials = async () => (await rig.accessLog.read('kv-west')).links.find(({ ref }) => ref.server === 'sql-new')?.denials;
+    await put();
+    expect(await denials()).toEqual({ identity: noon });
+    rig.answer = only({ 'kv-west get': refused, 'kv-west wrap': aFault({ ...refused, reach: 'key' }) });
+    await put();
+    expect(await denials()).toEqual({ identity: noon, vault: noon, key: noon });
+  });
+
+  test('F4: where the store went away meanwhile, a denial at a key that is not linked is kept: it may reach others', async () => {
+    const rig = await rigWith(withLinks('online', []), anUntried(aRef({ server: 'sql-other' }), { provenAt: noon }));
+    rig.answer = (call) => {
+      rig.store.away = true;
+      return call === 'kv-west unwrap' ? aFault({ class: 'revoked', status: 403, code: 'ForbiddenByFirewall', reach: 'vault' }) : undefined;
+    };
+    const other = keyId('kv-west', 'f'.repeat(32));
+    const put = rig.roads.putProtector({ server: 'sql-demo', keyId: other, standbyKeyIds: [] }, rig.operator);
+    expect(await put).toMatchObject({ ok: false, refusal: { code: 'StateUnavailable' } });
+    rig.store.away = false;
+    await rig.clock.advance(2000);
+    expect(await rig.row(other)).toMatchObject({ denials: { vault: noon } });
+  });
+
+  test('nothing is stored of a key that nobody has linked', async () => {
     const rig = await rigWith(withLinks('online', []));
     rig.answer = only({ 'kv-west wrap': revoked });
     await putAgain(rig);
@@ -132,6 +174,40 @@ describe('K4, F4: what is met at a key that is linked already counts', () => {
     rig.store.away = false;
     await rig.clock.advance(2000);
     expect(await rig.row()).toMatchObject({ denials: { identity: noon }, refused: { wrapKey: { finding: 'WrapDenied' } } });
+  });
+});
+
+describe('K5: keys that were linked before key ids were lower-cased', () => {
+  const mixed = (keyId: KeyId) => keyId.replace('/tde/', '/TDE/') as KeyId;
+  const links = [
+    { ...protector, keyId: mixed(west) },
+    { ...standby, keyId: mixed(north), standbyOf: mixed(west) },
+  ];
+  const linked = async (rig: KeyRoadsRig) => (await rig.server())?.links.map(({ keyId: id, role }) => [id, role]);
+
+  test('put again, the protector is the one that it was: nothing is stored', async () => {
+    const rig = await rigWith(withLinks('online', links));
+    expect(await putAgain(rig)).toMatchObject({ ok: true, value: { created: false } });
+    expect((await rig.server())?.links).toEqual(links);
+    expect(rig.calls).toEqual([]);
+  });
+
+  test('put with a standby more, it is linked once, and so is the standby that was an additional key', async () => {
+    const additional = { ...links[1]!, role: 'additional', standbyOf: null } as const;
+    const rig = await rigWith(withLinks('online', [links[0]!, additional]));
+    expect(await putAgain(rig)).toMatchObject({ ok: true });
+    expect(await linked(rig)).toEqual([
+      [mixed(west), 'protector'],
+      [mixed(north), 'standby'],
+    ]);
+  });
+
+  test('an additional key that is linked is linked already', async () => {
+    const additional = { ...links[0]!, role: 'additional' } as const;
+    const rig = await rigWith(withLinks('online', [additional]));
+    const wish = { server: 'sql-demo', keyId: west, standbyKeyIds: [], from: undefined, to: undefined };
+    expect(await rig.roads.linkKey(wish, rig.operator)).toMatchObject({ ok: true, value: { created: false } });
+    expect(await linked(rig)).toEqual([[mixed(west), 'additional']]);
   });
 });
 
@@ -205,6 +281,54 @@ describe('F3, F4: no call gets round a primary that denies', () => {
     expect((await rig.server())?.links.map((link) => link.keyId)).toEqual([west, north]);
   });
 
+  const disabled = aFault({ class: 'keyGone', status: 403, code: 'KeyDisabled', reach: 'key' });
+
+  test('T31: a linked protector that wraps but denies its unwrap: nothing of it is unwrapped at its standby', async () => {
+    const rig = await rigWith(alone);
+    rig.answer = only({ 'kv-west unwrap': disabled });
+    expect(await putAgain(rig)).toMatchObject({ ok: false, refusal: { code: 'ProtectorRejected' } });
+    // The standby is proven before it (K4), by its own canary; what the primary wrapped is not unwrapped there.
+    expect(rig.calls).toEqual([
+      ...(['kv-north get', 'kv-north wrap', 'kv-north unwrap'] as const),
+      ...(['kv-west get', 'kv-west wrap', 'kv-west unwrap'] as const),
+    ]);
+    expect((await rig.row())?.latch).not.toBeNull();
+  });
+
+  test('F4: nor where a linked protector denies wrap alone; nor where one that is not linked denies its unwrap', async () => {
+    const linked = await rigWith(alone);
+    linked.answer = only({ 'kv-west wrap': revoked });
+    await putAgain(linked);
+    const strange = await rigWith(withLinks('online', []));
+    strange.answer = only({ 'kv-west unwrap': disabled });
+    await putAgain(strange);
+    for (const { calls } of [linked, strange]) expect(calls.filter((call) => call === 'kv-north unwrap')).toHaveLength(1);
+  });
+
+  test('K1: the standby of an additional key that may not wrap is still checked for the same material', async () => {
+    const protectorB = aLink({ keyId: keyId('kv-west', 'e'.repeat(32)), thumbprint: thumbprint('B') });
+    const rig = await rigWith(withLinks('online', [protectorB]));
+    rig.answer = only({ 'kv-west wrap': aFault({ class: 'keyGone', status: 403, code: 'KeyOperationForbidden', reach: 'key' }) });
+    const wish = { server: 'sql-demo', keyId: west, standbyKeyIds: [north], from: undefined, to: undefined };
+    await rig.roads.linkKey(wish, rig.operator);
+    expect(rig.calls.filter((call) => call === 'kv-north unwrap')).toHaveLength(2);
+  });
+
+  test.each<[string, (before: RegisteredServer) => RegisteredServer]>([
+    ['it was deleted and registered anew', (before) => ({ ...before, incarnation: 'another' })],
+    ['its identity was changed', (before) => ({ ...before, server: { ...before.server, identityClientId: 'client-9' } })],
+    ['its protector was changed', (before) => ({ ...before, links: [aLink({ keyId: keyId('kv-west', 'e'.repeat(32)) })] })],
+  ])('A3: revalidate makes no server online that it did not prove: %s meanwhile', async (_what, changed) => {
+    const rig = await rigWith(withLinks('needsRevalidation'));
+    rig.answer = async (call) => {
+      if (call === 'kv-west unwrap') await rig.another().register(changed(withLinks('needsRevalidation')));
+      return undefined;
+    };
+    const answer = await rig.roads.revalidate('sql-demo', rig.operator);
+    expect(answer).toMatchObject({ ok: false, refusal: { code: 'Conflict', retryable: true } });
+    expect((await rig.server())?.server.state).toBe('needsRevalidation');
+  });
+
   test('A3: a denial that another instance stores while revalidate looks is kept, and the state stays', async () => {
     const rig = await rigWith(withLinks('needsRevalidation'), latched);
     rig.answer = async (call) => {
@@ -257,7 +381,7 @@ describe('F4: a link that is taken out and comes back keeps its new latch', () =
   test('one that stays away is no latch any more', async () => {
     const rig = await rigWith(withLinks('online', [protector]), latched);
     await rig.roads.deleteServer('sql-demo', rig.operator);
-    expect((await rig.row())?.latch).toBeNull();
+    expect((await rig.row())?.latch ?? null).toBeNull();
   });
 });
 

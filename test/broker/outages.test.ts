@@ -94,6 +94,8 @@ describe('F2: a circuit that a call found open is probed, whatever opened it', (
     seen.registered = { ...aRegisteredWith(), links: [] };
     await clock.advance(60_000);
     expect(seen.looked).toEqual([target('a').ref.keyId]);
+    // The circuit is open, and nothing is left to look at: nobody wakes for it.
+    expect(clock.pending).toBe(0);
     lookAgain('kv-west', target('b'));
     await clock.advance(2000);
     expect(seen.looked.at(-1)).toBe(target('b').ref.keyId);

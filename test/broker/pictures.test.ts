@@ -257,20 +257,4 @@ describe('what is known of a link, however old', () => {
     expect((await pictures.read('kv-west')).health).toEqual(down);
     expect((await pictures.read('kv-west')).links).toEqual([proven]);
   });
-
-  test("a vault's health that was changed while a read was under way is not lost by its answer", async () => {
-    const { pictures, clock, state, reads } = pictured(proven);
-    const down = { ...soundVault, outageSince: noon };
-    state.held = true;
-    const asked = pictures.read('kv-west');
-    await clock.advance(1);
-    pictures.learnHealth('kv-west', down);
-    reads[0]!.answer();
-    expect((await asked).health).toEqual(down);
-    expect(pictures.health('kv-west')).toEqual(down);
-    await clock.advance(1000);
-    expect(pictures.youngHealth('kv-west')).toEqual(down);
-    await clock.advance(1);
-    expect(pictures.youngHealth('kv-west')).toBeUndefined();
-  });
 });

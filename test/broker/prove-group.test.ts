@@ -7,7 +7,7 @@ import type { Finding } from '../../src/domain/finding.ts';
 import type { KeyId } from '../../src/domain/key.ts';
 import type { Link } from '../../src/domain/server.ts';
 import { millis } from '../../src/domain/time.ts';
-import { aFault, aRegisteredWith } from '../support/builders.ts';
+import { aFault, aRegisteredWith, gateRules } from '../support/builders.ts';
 import { aLink, aVault, keyId } from '../support/stored-values.ts';
 import { virtualClock } from '../support/virtual-clock.ts';
 
@@ -22,7 +22,7 @@ async function shapeFindings(links: readonly Link[], primary: KeyId, standbyKeyI
     admission: { admit: () => undefined },
     circuits: { state: () => ({ state: 'closed' }), through: (_vault: string, _key: string, call: () => unknown) => call() },
     vaults: { get: () => Promise.resolve({ ok: false, fault: aFault(), sentAt: clock.now(), receivedAt: clock.now(), ms: millis(1) }) },
-    rules: { attemptMs: millis(2000), maxStandbys: 4, tenant: 'tenant-1', association: { points: { GeneralPurpose: 2 } } },
+    rules: { attemptMs: millis(2000), maxStandbys: 4, tenant: 'tenant-1', association: { points: { GeneralPurpose: 2 } }, gate: gateRules },
   } as unknown as Parts;
   const access = { known: () => undefined, picture: () => Promise.resolve({ links: [] }), provenAt: () => null } as unknown as Access;
   const outages = { met: () => Promise.resolve() } as unknown as Outages;

@@ -21,18 +21,20 @@ const revoked: Fault = {
 const expired: Fault = { ...revoked, code: null, detail: 'the key has expired or is not yet active', outsideValidity: true };
 const disabled: Fault = { ...revoked, code: 'KeyDisabled', reach: 'key' };
 
-/** What the caller hears of `fault`, where an unwrap of the canary at the same link comes to `sight`. */
+/** What the caller hears of `fault`, and which vaults were told to have an outage, where an unwrap of the canary at the same link comes to `sight`. */
 async function heard(operation: 'wrapKey' | 'unwrapKey', fault: Fault, sight: Sight) {
   const clock = virtualClock();
   const stored = () => Promise.resolve();
+  const met: string[] = [];
   const { failure } = createSettle({
     parts: { clock, registry: { peekVault: () => aVault() } },
     access: { denied: stored, otherDenied: stored, refused: stored, known: () => undefined },
     witness: { look: () => Promise.resolve(sight) },
+    outages: { met: (vault: string) => Promise.resolve(met.push(vault)) },
   } as unknown as AttemptParts);
   const target = { registered: aRegisteredWith(), link: aLink(), ref: aRef() };
   const attempt = { vault: 'kv-west', role: 'primary', class: fault.class, status: 403, vaultCode: fault.code, ms: millis(3) } as const;
-  return failure(target, operation, { fault, receivedAt: clock.now(), attempt });
+  return { answer: await failure(target, operation, { fault, receivedAt: clock.now(), attempt }), met };
 }
 
 test.each([
@@ -43,7 +45,7 @@ test.each([
   { what: 'C2: a wrap with an expired key', operation: 'wrapKey', fault: expired, sight: 'undecided', code: 'KeyExpired' },
 ] as const)('section 5: $what answers with the finding and what to do', async ({ operation, fault, sight, code }) => {
   const { server, keyId } = aRef();
-  expect(await heard(operation, fault, sight)).toMatchObject({
+  expect((await heard(operation, fault, sight)).answer).toMatchObject({
     kind: 'refused',
     refusal: {
       code: 'KeyAccessDenied',
@@ -52,6 +54,16 @@ test.each([
       findings: [{ code, severity: 'error', server, keyId, vault: 'kv-west', action: expect.stringMatching(/\.$/) as string }],
     },
   });
+});
+
+test('F2: a wrap denied, and an outage where it is looked whether unwrap is too: the outage is told, to be probed until it ends', async () => {
+  const { answer, met } = await heard('wrapKey', revoked, 'outage');
+  expect(answer).toMatchObject({
+    kind: 'refused',
+    refusal: { code: 'KeyAccessDenied', retryable: false, findings: [{ code: 'WrapDenied' }] },
+  });
+  expect(met).toEqual(['kv-west']);
+  for (const sight of ['proven', 'denied', 'undecided'] as const) expect((await heard('wrapKey', revoked, sight)).met).toEqual([]);
 });
 
 test('F4: a denied wrap is kept as such also where the store is away for what was denied', async () => {

@@ -11,11 +11,12 @@ const ref = aRef();
 /** Changes that are told apart by their `decide`, over a store that answers each try when told to. */
 function sure() {
   const clock = virtualClock();
+  const logged: unknown[] = [];
   const overlays = new Map<string, unknown>();
   const tries: { readonly decide: unknown; readonly answer: PromiseWithResolvers<LinkAccess | undefined> }[] = [];
   const change = createSureChanges({
     clock,
-    log: () => undefined,
+    log: (_level, _message, about) => void logged.push(about),
     pictures: { overlay: (id, _ref, decide) => void overlays.set(id, decide), dropOverlay: (id) => void overlays.delete(id) },
     change(_ref, decide) {
       const answer = Promise.withResolvers<LinkAccess | undefined>();
@@ -31,7 +32,7 @@ function sure() {
     tries[number]!.answer.resolve(undefined);
     await settled();
   };
-  return { clock, change, overlays, tries, fail, store };
+  return { clock, change, overlays, tries, fail, store, logged };
 }
 
 test('F4: a change that takes the place of one that is being stored is kept until it is stored itself', async () => {
@@ -57,4 +58,14 @@ test('F4: a change that takes the place of one that is being stored is kept unti
   expect(overlays.size).toBe(0);
   await clock.advance(10 * second);
   expect(tries).toHaveLength(7);
+});
+
+test('what cannot be stored is said once a link and kind, however often it is met while the store is away', async () => {
+  const { change, fail, logged } = sure();
+  for (const [number, kind] of ['doubt', 'doubt', 'doubt', 'wrapKey'].entries()) {
+    const asked = expect(change(ref, kind, () => null)).rejects.toBeInstanceOf(StoreAway);
+    await fail(number);
+    await asked;
+  }
+  expect(logged).toEqual(['doubt', 'wrapKey'].map((kind) => ({ server: ref.server, keyId: ref.keyId, kind })));
 });

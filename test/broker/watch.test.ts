@@ -286,3 +286,118 @@ describe('A2: a server whose protector was set anew, with the same material in a
     expect((await rig.server('sql-demo')).server).toMatchObject({ state: 'atRisk', clock });
   });
 });
+
+describe('F4: what is left of links that are gone', () => {
+  const goneRef = aRef({ server: 'sql-gone' });
+
+  test('is taken out by the watch where a kill left it, and is no latch any more; its denials go on reaching others', async () => {
+    const rig = await alone({ provenAt: noon });
+    const latch = aLatch({ status: 'confirmed', firstDenialAt: at(-hour), newestDenialAt: at(-hour) });
+    await rig.put(anUntried(goneRef, { latch, provenAt: at(-2 * hour), denials: { identity: at(-hour) } }));
+    const never = aRef({ keyId: keyId('kv-west', 'c'.repeat(32)) });
+    await rig.put(anUntried(never, { provenAt: at(-hour) }));
+    await rig.watch();
+    expect(await rig.row(goneRef)).toMatchObject({ latch: null, provenAt: null, denials: { identity: at(-hour) } });
+    expect(await rig.row(never)).toBeUndefined();
+    expect((await rig.row(ref))?.provenAt).toBe(noon);
+  });
+
+  test('goes after a day', async () => {
+    const rig = await alone({ provenAt: noon });
+    await rig.put(anUntried(goneRef, { denials: { key: noon }, doubtedAt: noon }));
+    await rig.clock.advance(24 * hour);
+    await rig.watch();
+    expect(await rig.row(goneRef)).toBeDefined();
+    await rig.clock.advance(15 * second);
+    await rig.watch();
+    expect(await rig.row(goneRef)).toBeUndefined();
+  });
+
+  test('of a server that cannot be read stays', async () => {
+    const rig = await alone({ provenAt: noon });
+    await rig.put(anUntried(goneRef, { provenAt: at(-hour) }));
+    rig.store.before = (access, key) => {
+      if (access === 'read' && key.endsWith('sql-gone')) throw new Unreadable('server `sql-gone` cannot be read');
+    };
+    await rig.watch();
+    rig.store.before = undefined;
+    expect((await rig.row(goneRef))?.provenAt).toBe(at(-hour));
+  });
+
+  test('takes a pass no longer than eight look-ups at once take', async () => {
+    const rig = await alone({ provenAt: noon });
+    for (let i = 0; i < 80; i++) await rig.put(anUntried(aRef({ server: `gone-${i}` }), { denials: { key: at(-second) } }));
+    rig.store.before = (access, key) => (access === 'read' && key.startsWith('server/') ? rig.clock.pause(millis(100)) : undefined);
+    let ended = false;
+    void rig.watch().then(() => (ended = true));
+    await rig.clock.advance(1100);
+    expect(ended).toBe(true);
+  });
+});
+
+test('F5: a denial that was stamped by a clock an hour ahead holds failover back for 10 min from when it is noticed', async () => {
+  const rig = await alone({ provenAt: at(-minute), denials: { vault: at(hour) } });
+  await rig.watch();
+  expect((await rig.row(ref))?.denials).toEqual({ vault: noon });
+  expect(rig.sent).toHaveLength(1);
+});
+
+describe('a row of one vault that cannot be read holds up only what depends on it', () => {
+  const other = watchedLink({ keyId: keyId('kv-north', 'b'.repeat(32)), vault: 'kv-north', thumbprint: thumbprint('B') });
+
+  async function withUnreadable(state: Partial<Server> = {}) {
+    const rig = await startWatch();
+    await rig.register(registered([protector, standby], state), registered([other], { name: 'sql-other' }));
+    await rig.put(anUntried(ref, { provenAt: noon }));
+    await rig.put(anUntried(standbyRef, { provenAt: at(-7 * hour) }));
+    await rig.put(anUntried(aStandbyRef({ server: 'sql-other', keyId: other.keyId }), { provenAt: at(-hour) }));
+    rig.store.before = (access, key) => {
+      if (access === 'read' && key === 'access/kv-west/') throw new Unreadable('a row of kv-west cannot be read');
+    };
+    return rig;
+  }
+
+  test('F3: its standbys elsewhere are left alone, the other keys there are renewed, and the log says what cannot be read', async () => {
+    const rig = await withUnreadable();
+    await rig.watch();
+    expect(rig.sent.map((target) => target.keyId)).toEqual([other.keyId]);
+    expect(rig.logged).toEqual([
+      { level: 'error', message: 'a vault cannot be watched', about: { vault: 'kv-west', reason: 'a row of kv-west cannot be read' } },
+    ]);
+  });
+
+  test('A2: a server with the same material there is not moved', async () => {
+    const rig = await startWatch();
+    const clock = { firstDenialAt: at(-minute), inaccessibleAt: at(9 * minute), healsUntil: at(8 * hour - minute) };
+    const moved = watchedLink({ keyId: keyId('kv-north'), vault: 'kv-north' });
+    await rig.register(registered([moved, watchedLink({ role: 'additional', protectorTo: noon })], { state: 'atRisk', clock }));
+    await rig.put(anUntried(standbyRef, { provenAt: noon }));
+    rig.store.before = (access, key) => {
+      if (access === 'read' && key === 'access/kv-west/') throw new Unreadable('a row of kv-west cannot be read');
+    };
+    await rig.watch();
+    expect((await rig.server('sql-demo')).server).toMatchObject({ state: 'atRisk', clock });
+  });
+});
+
+test('F2: an old outage ends by the key with the newest proof, so that one that fails alone holds it up for no longer than its proof is new', async () => {
+  const rig = await startWatch();
+  const links = ['b', 'c', 'd'].map((letter) =>
+    watchedLink({ keyId: keyId('kv-west', letter.repeat(32)), thumbprint: thumbprint(letter) }),
+  );
+  await rig.register(...links.map((link, i) => registered([link], { name: `sql-${i}` })));
+  for (const [i, link] of links.entries())
+    await rig.put(anUntried(aRef({ server: `sql-${i}`, keyId: link.keyId }), { provenAt: at(i === 1 ? -second : -minute) }));
+  rig.circuit = 'open';
+  await rig.watch();
+  expect(rig.sent.map((target) => target.keyId)).toEqual([links[1]?.keyId]);
+});
+
+test('F4: a refusal of wrap that a latch left ends when access is back, without traffic', async () => {
+  const latch = aLatch({ firstDenialAt: at(-minute), newestDenialAt: at(-minute) });
+  const rig = await alone({ latch, refused: { wrapKey: { since: at(-minute), finding: 'WrapDenied' } } });
+  await rig.watch();
+  await rig.clock.advance(1);
+  expect(rig.wrapped).toEqual([ref.keyId]);
+  expect(await rig.row(ref)).toMatchObject({ latch: null, refused: {} });
+});

@@ -75,6 +75,24 @@ export function describeAccessLog(name: string, factory: () => Promise<AccessRig
       expect((await b.read('kv-west')).links).toEqual([]);
     });
 
+    it('a row that is removed is there no more, for any instance, and can be stored anew', async () => {
+      const remove = { next: null, events: [] };
+      expect(await a.changeLink(aRef(), () => remove)).toBeUndefined();
+      await a.changeLink(aRef(), oneMore);
+      expect(await b.changeLink(aRef(), () => remove)).toBeUndefined();
+      expect((await a.read('kv-west')).links).toEqual([]);
+      expect((await a.changeLink(aRef(), oneMore))?.provenAt).toBe(1);
+      expect((await b.read('kv-west')).links).toHaveLength(1);
+    });
+
+    it('a removal sees the change that another instance makes at the same time', async () => {
+      await a.changeLink(aRef(), oneMore);
+      const unlessTwo = (stored: LinkAccess | undefined) => (stored?.provenAt === 2 ? null : { next: null, events: [] });
+      await Promise.all([a.changeLink(aRef(), unlessTwo), b.changeLink(aRef(), oneMore)]);
+      // Whichever came first: the change is kept, or is the first of a new row.
+      expect([1, 2]).toContain((await a.read('kv-west')).links[0]?.provenAt);
+    });
+
     it('two instances that change one link at once: none of the changes is lost', async () => {
       await Promise.all(Array.from({ length: 14 }, (_, number) => (number % 2 === 0 ? a : b).changeLink(aRef(), oneMore)));
       expect((await a.read('kv-west')).links[0]?.provenAt).toBe(14);

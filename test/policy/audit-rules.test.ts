@@ -150,11 +150,23 @@ describe('whether a primary denies access (F3)', () => {
     ['nothing is known', [], null, false],
     ['a latch', [anUntried(aRef(), { latch: aLatch() })], noon, true],
     ['a denial of its own after its proof', [anAccess(aRef(), { denials: { identity: noon }, provenAt: at(-1) })], null, true],
-    ['a denial before its proof', [anAccess(aRef(), { denials: { identity: at(-1) }, provenAt: noon })], null, false],
+    ['a denial before its proof', [anAccess(aRef(), { denials: { identity: at(-2001) }, provenAt: noon })], null, false],
+    [
+      'a denial that by the clock of another instance may be after its proof',
+      [anAccess(aRef(), { denials: { identity: at(-2000) }, provenAt: noon })],
+      null,
+      true,
+    ],
+    [
+      'a denial before a proof from the future, by a clock that jumped',
+      [anAccess(aRef(), { denials: { identity: noon }, provenAt: at(minute + 2001) })],
+      at(minute + 2001),
+      true,
+    ],
     [
       'a denial before a proof that only this instance saw',
       [anAccess(aRef(), { denials: { identity: noon }, provenAt: null })],
-      at(1),
+      at(2001),
       false,
     ],
     [
@@ -170,7 +182,7 @@ describe('whether a primary denies access (F3)', () => {
       false,
     ],
   ] as const)('%s', (_what, links, provenAt, expected) => {
-    expect(deniesAccess(aPicture(links), aRef(), provenAt)).toBe(expected);
+    expect(deniesAccess(aPicture(links), aRef(), provenAt, { now: at(minute), clockSkewMs: millis(2000) })).toBe(expected);
   });
 });
 

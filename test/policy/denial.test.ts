@@ -1,15 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Change, LinkAccess } from '../../src/domain/access.ts';
+import type { Change, LinkAccess, LinkChange } from '../../src/domain/access.ts';
 import type { Reach } from '../../src/domain/fault.ts';
 import type { Instant } from '../../src/domain/time.ts';
+import { restamped, unlinked } from '../../src/policy/access-upkeep.ts';
 import {
   accessDoubted,
   newerProof,
   operationAllowed,
   operationRefused,
   otherDenied,
-  unlinked,
   unwrapDenied,
   unwrapSucceeded,
 } from '../../src/policy/denial.ts';
@@ -331,7 +331,7 @@ describe('of two sights of a row the newer has the higher revision', () => {
     revision: 7,
   });
 
-  test.each<[string, Change<LinkAccess>]>([
+  test.each<[string, LinkChange]>([
     ['a denial of unwrap', deny(known, { id: 'denial-2', receivedAt: at(1) })],
     ['a denial of another operation', otherDenied(known, ref, aDenial({ id: 'denial-2' }))],
     ['a doubt', accessDoubted(known, ref, noon)],
@@ -340,22 +340,10 @@ describe('of two sights of a row the newer has the higher revision', () => {
     ['a release', succeed(known, at(1), 'denial-1~1')],
     ['a proof', succeed({ ...known, latch: null }, at(1))],
     ['a link that is dropped', unlinked(known)],
+    ['a time that is put right', restamped({ ...known, doubtedAt: at(hour) }, noon, [])],
     ['another identity', accessDoubted(known, aRef({ identity: 'identity-b' }), noon)],
   ])('%s makes it one more', (_name, change) => {
-    expect(change?.next.revision).toBe(8);
-  });
-});
-
-describe('F4: a link that is linked no longer', () => {
-  test('keeps its denials and doubts (F1), which reach others, and nothing else', () => {
-    const denials = { vault: noon, key: at(-minute), identity: at(-hour) };
-    const refused = { get: { since: noon, finding: 'GetDenied' } } as const;
-    const known = anUntried(ref, { denials, latch: aLatch(), provenAt: noon, doubtedAt: noon, refused, revision: 3 });
-    expect(unlinked(known)).toEqual({ next: anUntried(ref, { denials, doubtedAt: noon, revision: 4 }), events: [] });
-  });
-
-  test('of which nothing is stored leaves nothing', () => {
-    expect(unlinked(undefined)).toBeNull();
+    expect(change?.next?.revision).toBe(8);
   });
 });
 
@@ -387,6 +375,13 @@ describe('F3: proofs', () => {
   ])('newerProof: %s', (_name, known, sent, newest) => {
     expect(newerProof(typeof known === 'number' ? at(known) : known, at(sent))).toBe(at(newest));
   });
+});
+
+test('F4: of two refusals of an operation the later one counts, whatever they found', () => {
+  const known = anUntried(ref, { refused: { wrapKey: { since: noon, finding: 'WrapDenied' } } });
+  expect(operationRefused(known, ref, 'wrapKey', { since: at(-second), finding: 'KeyExpired' })).toBeNull();
+  const later = { since: at(second), finding: 'KeyExpired' } as const;
+  expect(operationRefused(known, ref, 'wrapKey', later)?.next.refused).toEqual({ wrapKey: later });
 });
 
 describe('F1: doubt', () => {
@@ -451,21 +446,20 @@ describe('F3, F4: a server that calls under another identity', () => {
   const other = aRef({ identity: 'identity-b' });
   const known = anUntried(ref, { provenAt: noon, doubtedAt: noon, latch: aLatch(), denials: { key: noon, vault: at(-hour) } });
 
-  test('the proofs and doubts of the identity before count no longer; its latch does', () => {
+  test('the proofs of the identity before count no longer; its latch and its doubts do', () => {
     const change = accessDoubted(known, other, at(minute));
     expect(change?.next).toEqual({ ...known, ref: other, provenAt: null, doubtedAt: at(minute), revision: 1 });
     expect(otherDenied(known, other, aDenial({ reach: 'key' }))?.next).toEqual({
       ...known,
       ref: other,
       provenAt: null,
-      doubtedAt: null,
       revision: 1,
     });
   });
 
   test('its first unwrap under the new identity releases the latch and is a proof of its own', () => {
     const change = unwrapSucceeded(known, other, { sentAt: at(-30 * second), known: 'denial-1~1' });
-    expect(change?.next).toEqual({ ...known, ref: other, latch: null, provenAt: at(-30 * second), doubtedAt: null, revision: 1 });
+    expect(change?.next).toEqual({ ...known, ref: other, latch: null, provenAt: at(-30 * second), revision: 1 });
   });
 
   test.each([

@@ -248,8 +248,10 @@ describe('F3, F4, F1: a proof counts as newer than a denial or a doubt only by m
     expect(ask({ standbyPicture: standbyWith(doubted) })).toEqual(expected);
   });
 
-  test("F1: another server's doubt at the same key by the same identity counts, at another key it does not", () => {
+  test("F1: another server's doubt at the same key counts, by whatever identity, at another key it does not", () => {
     const doubted = { doubtedAt: noon };
+    const otherIdentity = anUntried(aRef({ server: 'sql-other', identity: 'identity-b' }), doubted);
+    expect(ask({ primaryPicture: primary({}, otherIdentity) })).toMatchObject({ open: false, law: 'F1' });
     expect(ask({ primaryPicture: primary({}, anUntried(aRef({ server: 'sql-other' }), doubted)) })).toMatchObject({
       open: false,
       law: 'F1',

@@ -68,12 +68,13 @@ describe('F4: a denial reaches as far as its meaning', () => {
   });
 });
 
-describe.each([
-  ['F3: proofs', newestProof, 'provenAt'],
-  ['F1: doubts', newestDoubt, 'doubtedAt'],
-] as const)('%s are shared by links of the same key and identity, and by no other', (_name, newest, field) => {
-  const sharing: readonly Relation[] = ['the same link', 'the same key and identity of another server'];
+const sameAccess: readonly Relation[] = ['the same link', 'the same key and identity of another server'];
+const sameKey: readonly Relation[] = [...sameAccess, 'the same link under another identity', 'the same key by another identity'];
 
+describe.each([
+  ['F3: proofs are shared by links of the same key and identity', newestProof, 'provenAt', sameAccess],
+  ['F1: doubts are shared by links of the same key', newestDoubt, 'doubtedAt', sameKey],
+] as const)('%s, and by no other', (_name, newest, field, sharing) => {
   test.each(Object.keys(relations) as Relation[])('%s', (relation) => {
     const picture = aPicture([anUntried(relations[relation], { [field]: noon })]);
     expect(newest(picture, asked)).toBe(sharing.includes(relation) ? noon : null);

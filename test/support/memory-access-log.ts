@@ -7,15 +7,16 @@ import type { MemoryStore } from './memory-store.ts';
 
 /** The access log in memory. */
 export function createMemoryAccessLog(store: MemoryStore, clock: Clock): AccessLog {
-  async function change<T>(key: string, absent: T, decide: (stored: T) => Change<T>): Promise<T> {
+  async function change<T>(key: string, absent: T, decide: (stored: T) => Change<T | null>): Promise<T> {
     let events: readonly BrokerEvent[] = [];
-    const stored = await store.change(key, absent, (current) => {
-      const change = decide(current);
-      events = change?.events ?? [];
-      return change ?? undefined;
+    const stored = await store.change<T | undefined>(key, undefined, (current) => {
+      const change = decide(current ?? absent);
+      const nothingChanges = change === null || (change.next === null && current === undefined);
+      events = nothingChanges ? [] : change.events;
+      return nothingChanges ? undefined : { next: change.next ?? undefined };
     });
     await putEvents(store, events);
-    return stored;
+    return stored ?? absent;
   }
 
   return {

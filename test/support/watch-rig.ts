@@ -39,6 +39,12 @@ export interface WatchRig {
   readonly sent: KeyTarget[];
   /** What the vaults answer to an unwrap of this target; undefined: they grant it. */
   answer: (target: KeyTarget) => Fault | undefined;
+  /** Key ids at which a canary was wrapped. */
+  readonly wrapped: string[];
+  /** What was logged. */
+  readonly logged: { readonly level: string; readonly message: string; readonly about: unknown }[];
+  /** State of the circuits to all vaults. */
+  circuit: 'closed' | 'open';
   /** So many canaries more are let through; the others find no room. */
   room: number;
   /** The vaults of which admission was told that they throttle. */
@@ -59,11 +65,17 @@ export async function startWatch(clock = virtualClock(noon), store = createMemor
   for (const name of ['kv-west', 'kv-north']) await registry.addVault(aVault(name));
   const accessLog = createMemoryAccessLog(store, clock);
   const sent: KeyTarget[] = [];
+  const logged: WatchRig['logged'] = [];
+  const wrapped: string[] = [];
   const parts = {
     clock,
     registry,
     accessLog,
     vaults: {
+      wrap({ keyId }: KeyTarget) {
+        wrapped.push(keyId);
+        return Promise.resolve({ ok: true, sentAt: clock.now(), receivedAt: clock.now(), ms: millis(1), value: new Uint8Array(8) });
+      },
       unwrap(target: KeyTarget) {
         sent.push(target);
         const head = { sentAt: clock.now(), receivedAt: clock.now(), ms: millis(1) };
@@ -73,7 +85,11 @@ export async function startWatch(clock = virtualClock(noon), store = createMemor
         );
       },
     },
-    circuits: { state: () => ({ state: 'closed', since: null }), canary: (_vault: string, _key: string, call: () => unknown) => call() },
+    circuits: {
+      state: () => ({ state: rig.circuit, since: null }),
+      canary: (_vault: string, _key: string, call: () => unknown) => call(),
+      through: (_vault: string, _key: string, call: () => unknown) => call(),
+    },
     admission: {
       admit: () => ((rig.room -= 1) < 0 ? millis(1000) : undefined),
       throttled: (vault: string) => void rig.throttled.push(vault),
@@ -97,7 +113,7 @@ export async function startWatch(clock = virtualClock(noon), store = createMemor
       state: stateRules,
       association: { points: { GeneralPurpose: 2, BusinessCritical: 5 }, limit: 1000 },
     },
-    log: () => undefined,
+    log: (level: string, message: string, about: unknown) => void logged.push({ level, message, about }),
   } as unknown as Parts;
   const access = createAccess(parts);
   const witness = createWitness(parts, access);
@@ -107,6 +123,9 @@ export async function startWatch(clock = virtualClock(noon), store = createMemor
     access,
     sent,
     answer: () => undefined,
+    logged,
+    wrapped,
+    circuit: 'closed',
     room: Infinity,
     throttled: [],
     watch: createWatch({ parts, access, witness, outages: createOutages(parts, access, witness) }),

@@ -1,7 +1,7 @@
 import { linkKey, soundVault, type Change, type LinkAccess, type LinkRef, type VaultHealth } from '../../domain/access.ts';
 import type { AccessLog } from '../../ports/access-log.ts';
 import type { Clock } from '../../ports/clock.ts';
-import { createTurns } from './compare-and-set.ts';
+import { createTurns } from '../../ports/turns.ts';
 import type { EventfulStep, Outbox } from './outbox.ts';
 import { hashKey, jsonColumns, jsonValue } from './rows.ts';
 import type { Row, RowKey, Store, StoredRow, Write } from './table.ts';
@@ -24,14 +24,17 @@ export function createAccessLog(store: Store, clock: Clock, outbox: Outbox): Acc
   const table = store.table('access');
   const inTurn = createTurns();
 
-  async function change<T>(key: RowKey, read: (stored: StoredRow | undefined) => T, decide: (value: T) => Change<T>): Promise<T> {
+  /** `next: null` of `decide` removes the row. */
+  async function change<T>(key: RowKey, read: (stored: StoredRow | undefined) => T, decide: (value: T) => Change<T | null>): Promise<T> {
     return inTurn(`${key.partition}/${key.row}`, () =>
       outbox.change({ table: 'access', partition: key.partition }, async (): Promise<EventfulStep<T>> => {
         const stored = await table.get(key);
         const value = read(stored);
         const change = decide(value);
         if (change === null) return { result: value, writes: [], events: [] };
-        return { result: change.next, writes: [conditional(stored, { ...key, columns: jsonColumns(change.next) })], events: change.events };
+        const { next, events } = change;
+        if (next !== null) return { result: next, writes: [conditional(stored, { ...key, columns: jsonColumns(next) })], events };
+        return { result: read(undefined), writes: stored === undefined ? [] : [{ kind: 'remove', row: key, etag: stored.etag }], events };
       }),
     );
   }

@@ -1,14 +1,19 @@
 import { linkKey, sameAccess } from '../../../src/domain/access.ts';
 import type { LinkRef } from '../../../src/domain/access.ts';
+import { isDenial } from '../../../src/domain/fault.ts';
 import { refOf } from '../world/fleet.ts';
 import type { Call } from '../world/vaults.ts';
-import { settlesMs } from './law.ts';
+import type { Naming } from '../world/world.ts';
+import { pictureMs, settlesMs } from './law.ts';
 import type { Bench, Law } from './law.ts';
+
+/** How old the sight of a primary may be when a canary is sent: its picture, and twice the slowest way to the store. */
+const seenMs = pictureMs + 2000;
 
 /**
  * F3, F4: where the primary is latched nothing goes to its standbys, not even to look: no probe, drill, audit or revalidate. A canary counts
  * for every link of its key and identity, so it is forbidden where all of these are standbys of latched primaries. A person who proves a key
- * for a primary that is not denied may (K4).
+ * for a primary that is not denied may (K4); but not once that very proof was denied the unwrap at the primary.
  */
 export function canariesHeldBack({ world, history, counts, breaks }: Bench): Law {
   /** What a canary may be for. */
@@ -25,19 +30,42 @@ export function canariesHeldBack({ world, history, counts, breaks }: Bench): Law
     );
   }
 
-  function latchedLongBefore(call: Call, primary: LinkRef): boolean {
+  function latchedLongBefore({ begunAt }: Call, primary: LinkRef, allowance: number): boolean {
     const latch = history.latches.get(linkKey(primary));
-    // Who looks at a link by several calls has seen its primary before the first; who has just unwrapped there, releases the latch next.
-    return latch !== undefined && latch.since < call.begunAt - settlesMs && !history.provenSince(primary, latch.newestDenialAt);
+    // Who has just unwrapped there, releases the latch next.
+    return latch !== undefined && latch.since < begunAt - allowance && !history.provenSince(primary, latch.newestDenialAt);
   }
 
+  /** Whether the work is for a primary that its server has linked, and the key may be a standby of that. */
+  function isForLinked({ server, keyIds: [wanted] }: Naming, possible: ReturnType<typeof purposes>): boolean {
+    const linked = world.newest(server)?.links.some(({ keyId }) => keyId === wanted) === true;
+    return linked && possible.some(({ primary }) => primary.keyId === wanted);
+  }
+
+  /** Works of operators whose primary has denied its unwrap. */
+  const denied = new WeakSet<Naming>();
+
   return {
+    answered(call) {
+      const work = call.server === null && call.operation === 'unwrapKey' ? world.provingFor(call) : undefined;
+      const { fault } = call;
+      if (work?.keyIds[0] !== call.keyId || fault === undefined || fault.outsideValidity || !isDenial(fault.class)) return;
+      denied.add(work);
+    },
+
     called(call) {
-      if (call.server !== null || world.provingFor(call) !== undefined) return;
+      if (call.server !== null) return;
+      const work = world.provingFor(call);
       const possible = purposes(call);
+      // Where nobody has linked the key, the call is of that work and no other.
+      if (work !== undefined && denied.has(work) && possible.length === 0)
+        breaks('F3', `${call.operation} at ${call.keyId} on ${call.instance}, after its primary denied the unwrap`);
+      if (work !== undefined && !isForLinked(work, possible)) return;
       if (possible.length === 0 || possible.some(({ role }) => role !== 'standby')) return;
       counts.canariesAtStandbys += 1;
-      if (!possible.every(({ primary }) => latchedLongBefore(call, primary))) return;
+      // Who proves a whole group has seen its primary before the first of several calls.
+      const allowance = work === undefined ? seenMs : settlesMs;
+      if (!possible.every(({ primary }) => latchedLongBefore(call, primary, allowance))) return;
       breaks('F3', `${call.operation} at ${call.keyId} on ${call.instance}, a standby of latched primaries only`);
     },
   };

@@ -16,7 +16,7 @@ export interface Denial {
   /** True time. */
   readonly knownAt: number;
   storedAt: number | undefined;
-  /** Met where a key was proven for a server that has not linked it: but for the whole vault, that says nothing of the links of others. */
+  /** Met where a key was proven that nobody has linked: but for the whole vault, that says nothing of the links of others. */
   readonly ofStranger: boolean;
 }
 
@@ -113,8 +113,14 @@ export function createHistory(world: World): History {
   }
 
   function isOfStranger(call: Call): boolean {
-    const server = call.server === null ? world.provingFor(call) : undefined;
-    return server !== undefined && history.rolesOf(server, call.keyId).length === 0;
+    const work = call.server === null ? world.provingFor(call) : undefined;
+    return work !== undefined && history.rolesOf(work.server, call.keyId).length === 0 && !isOfOthers(call, work.server);
+  }
+
+  /** What is met at a key counts for everybody who has linked it; by which identity, for those who call by it. */
+  function isOfOthers({ keyId, identity, fault }: Call, server: string): boolean {
+    const others = [...rows.links.values()].filter(({ ref }) => ref.keyId === keyId && ref.server !== server);
+    return others.some(({ ref }) => fault?.reach === 'key' || ref.identity === identity);
   }
 
   function link(before: LinkAccess | undefined, after: LinkAccess, _events: unknown, instance: string): void {

@@ -54,7 +54,8 @@ export function outagesAnswered({ world, history, counts, breaks }: Bench): Law 
   function provenEnough(ref: LinkRef, notBefore: number): boolean {
     const same = [...rows.links.values()].filter((row) => sameAccess(row.ref, ref));
     const proof = Math.max(...same.map((row) => row.provenAt ?? -Infinity));
-    const doubt = Math.max(...same.map((row) => row.doubtedAt ?? -Infinity));
+    const atKey = [...rows.links.values()].filter((row) => row.ref.keyId === ref.keyId);
+    const doubt = Math.max(...atKey.map((row) => row.doubtedAt ?? -Infinity));
     if (isLatched(rows, ref) || proof < notBefore + slack || proof > world.clock.now()) return false;
     return proof > newestDenial(ref.vault) + slack && proof > doubt + slack;
   }

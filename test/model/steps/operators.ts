@@ -1,3 +1,4 @@
+import { protectorGroup } from '../../../src/domain/server.ts';
 import type { RequestContext } from '../../../src/domain/caller.ts';
 import { database, plans, principalOf } from '../world/fleet.ts';
 import type { Instance } from '../world/instance.ts';
@@ -62,7 +63,10 @@ function nameOf({ server: index }: { readonly server: number }): string {
 }
 
 export function revalidate(world: World, place: number, name: string): void {
-  world.operate(place, ({ roads }, context) => roads.revalidate(name, context));
+  const registered = world.newest(name);
+  const group = registered && protectorGroup(registered);
+  const keyIds = group === undefined ? [] : [group.primary, ...group.standbys].map(({ keyId }) => keyId);
+  world.operate(place, ({ roads }, context) => roads.revalidate(name, context), { server: name, keyIds });
 }
 
 type Wanted = Parameters<Instance['roads']['putProtector']>[0];

@@ -98,9 +98,11 @@ export function startInstance(around: Surroundings, name: string, own: { readonl
     rules,
     log: () => undefined,
   };
-  const { roads, circuitChanged } = createRoads(parts);
+  const { roads, circuitChanged, startReporting } = createRoads(parts);
   changed.hear = (vault, state) => void circuitChanged(vault, state);
   const instance: Instance = { name, line: own.line, roads, clock, alive: true, watching: false };
+  // A killed instance reports no more: its pauses never end.
+  startReporting();
   return instance;
 }
 

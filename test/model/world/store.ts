@@ -1,4 +1,4 @@
-import { linkKey, soundVault } from '../../../src/domain/access.ts';
+import { linkKey, soundVault, untriedLink } from '../../../src/domain/access.ts';
 import type { AccessPicture, Change, LinkAccess, LinkRef, VaultHealth } from '../../../src/domain/access.ts';
 import type { BrokerEvent } from '../../../src/domain/event.ts';
 import type { RegisteredServer } from '../../../src/domain/server.ts';
@@ -114,9 +114,9 @@ export function simulatedAccessLog(access: Access): AccessLog {
       get: () => rows.links.get(key),
       put(next, events) {
         const before = rows.links.get(key);
-        if (next === undefined) return;
-        rows.links.set(key, next);
-        witnesses.link(before, next, events, instance);
+        if (next === undefined) rows.links.delete(key);
+        else rows.links.set(key, next);
+        if (next !== before) witnesses.link(before, next ?? untriedLink(ref), events, instance);
       },
     };
   }
@@ -130,7 +130,11 @@ export function simulatedAccessLog(access: Access): AccessLog {
       await clock.pause(millis(line.roundTripMs / 2));
       return { vault, health, links, readAt };
     },
-    changeLink: (ref, decide) => changeSlot(access, linkSlot(ref), decide),
+    changeLink: (ref, decide) =>
+      changeSlot(access, linkSlot(ref), (stored) => {
+        const change = decide(stored);
+        return change && { next: change.next ?? undefined, events: change.events };
+      }),
     changeVault(vault, decide: (stored: VaultHealth) => Change<VaultHealth>) {
       const slot: Slot<VaultHealth> = {
         get: () => rows.healths.get(vault) ?? soundVault,
