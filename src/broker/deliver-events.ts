@@ -13,6 +13,7 @@ import {
   nextFrom,
   stillSettled,
 } from '../policy/delivery.ts';
+import type { Swept } from '../policy/delivery.ts';
 import { StoreAway } from '../ports/store.ts';
 import type { WebhookTarget } from '../ports/webhooks.ts';
 import { DeliveryPass, type PassEnd } from './delivery-pass.ts';
@@ -37,7 +38,7 @@ export function createDelivery(parts: DeliveryParts): Delivery {
   const { clock, events, log, webhooks } = parts;
   /** A webhook that nobody knew before hears what happens from here on. */
   const startedAt = clock.now();
-  let sweptAt: Instant | null = null;
+  let swept: Swept | null = null;
 
   /** One pass at a time, and one more after it where that was asked for meanwhile. */
   function passesOf(target: WebhookTarget): () => Promise<void> {
@@ -48,7 +49,7 @@ export function createDelivery(parts: DeliveryParts): Delivery {
     async function run(): Promise<void> {
       while (begun < wanted) {
         begun = wanted;
-        await passQuietly(parts, target, { startedAt, sweptAt });
+        await passQuietly(parts, target, { startedAt, swept });
       }
     }
 
@@ -65,10 +66,9 @@ export function createDelivery(parts: DeliveryParts): Delivery {
       await Promise.all(passes.map((pass) => pass()));
     },
     async sweep() {
-      const begunAt = clock.now();
+      const at = clock.now();
       try {
-        await events.sweep();
-        sweptAt = begunAt;
+        swept = { at, unpublishedSince: await events.sweep() };
       } catch (error) {
         if (!(error instanceof StoreAway)) throw error;
         log('warn', 'the sweep of announced events waits for the store');
@@ -79,7 +79,7 @@ export function createDelivery(parts: DeliveryParts): Delivery {
 
 interface Times {
   readonly startedAt: Instant;
-  readonly sweptAt: Instant | null;
+  readonly swept: Swept | null;
 }
 
 /** Nobody waits for a pass: what goes wrong can only be told to the log, and the next pass tries again. */
@@ -93,7 +93,7 @@ async function passQuietly(parts: DeliveryParts, target: WebhookTarget, times: T
 }
 
 /** Takes the lease, sends, and stores how far it came on condition that the lease is still its own. */
-async function pass(parts: DeliveryParts, target: WebhookTarget, { startedAt, sweptAt }: Times): Promise<void> {
+async function pass(parts: DeliveryParts, target: WebhookTarget, { startedAt, swept }: Times): Promise<void> {
   const { clock, deliveries, log } = parts;
   const seen = await deliveries.read(target.name);
   if (seen?.address === target.address) {
@@ -107,7 +107,7 @@ async function pass(parts: DeliveryParts, target: WebhookTarget, { startedAt, sw
   const send = new DeliveryPass(parts, target, taken);
   const end = await send.run(found.fresh);
   if (end.dead.length > 0) await deliveries.bury(target.name, end.dead);
-  const next = stateAfter(end, found.unreadFrom, sweptAt);
+  const next = stateAfter(end, found.unreadFrom, swept);
   await deliveries.change(target.name, (stored) => (stored?.lease?.holder === holder ? next : null));
   if (end.dead.length > 0) log('error', 'events were given up', { webhook: target.name, events: end.dead.length });
   if (next.stoppedAt !== null) log('error', 'a webhook answered 410: nothing is sent there any more', { webhook: target.name });
@@ -127,9 +127,9 @@ async function takeLease(
   });
 }
 
-function stateAfter({ state, left }: PassEnd, unreadFrom: Instant | null, sweptAt: Instant | null): DeliveryState {
+function stateAfter({ state, left }: PassEnd, unreadFrom: Instant | null, swept: Swept | null): DeliveryState {
   const open = [left, unreadFrom].filter((at) => at !== null);
-  const from = nextFrom(state, open.length === 0 ? null : instant(Math.min(...open)), sweptAt);
+  const from = nextFrom(state, open.length === 0 ? null : instant(Math.min(...open)), swept);
   return { ...state, from, settled: stillSettled(state.settled, from), lease: null };
 }
 

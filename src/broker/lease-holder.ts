@@ -171,7 +171,10 @@ export class LeaseHolder {
       if (!stored && draft.granted !== null) this.picture.look(row, ended);
       this.#away.back(ended.elapsed);
       const drawn = this.#settle(draft, stored);
-      return drawn === 'dry' && atLeast.points === 0 ? 'given back' : drawn;
+      if (drawn !== 'dry' || atLeast.points > 0) return drawn;
+      // Also where nothing was written: the row holds no lease of ours, since an earlier write came through whose answer did not.
+      this.#lease = null;
+      return 'given back';
     } catch (error) {
       if (!(error instanceof StoreAway)) throw error;
       this.#settle(draft, false);

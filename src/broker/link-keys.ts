@@ -1,11 +1,12 @@
 import type { BrokerEvent } from '../domain/event.ts';
+import type { KeyId } from '../domain/key.ts';
 import { done, refuse } from '../domain/refusal.ts';
 import type { Outcome } from '../domain/refusal.ts';
 import { protectorGroup } from '../domain/server.ts';
 import type { Link, RegisteredServer } from '../domain/server.ts';
 import type { Instant } from '../domain/time.ts';
 import { standingWithProtector } from '../policy/server-state.ts';
-import { replaceProtector, withAdditional, withoutGroup } from '../policy/links.ts';
+import { replaceProtector, spelledAsLinked, withAdditional, withoutGroup } from '../policy/links.ts';
 import type { Access } from './access.ts';
 import { stateAllows } from './authority.ts';
 import { forgetLinks } from './forget-links.ts';
@@ -46,9 +47,10 @@ export function createLinkKeys({ parts, access, proveGroup, storeReserved }: Lin
   }
 
   return {
-    async putProtector(request) {
-      const before = await registry.readServer(request.server);
-      if (before === undefined) return refuse('NotFound', `there is no server ${request.server}`);
+    async putProtector(asked) {
+      const before = await registry.readServer(asked.server);
+      if (before === undefined) return refuse('NotFound', `there is no server ${asked.server}`);
+      const request = asLinked(before, asked);
       const refusal = stateAllows(before, 'setProtector', clock.now());
       if (refusal !== undefined) return { ok: false, refusal };
       if (isProtector(before, request)) return answer(before, false, []);
@@ -71,9 +73,10 @@ export function createLinkKeys({ parts, access, proveGroup, storeReserved }: Lin
       return done({ items: await viewLinks(parts, access, registered), next: null });
     },
 
-    async linkKey(request) {
-      const before = await registry.readServer(request.server);
-      if (before === undefined) return refuse('NotFound', `there is no server ${request.server}`);
+    async linkKey(asked) {
+      const before = await registry.readServer(asked.server);
+      if (before === undefined) return refuse('NotFound', `there is no server ${asked.server}`);
+      const request = asLinked(before, asked);
       const refusal = stateAllows(before, 'linkAdditional', clock.now());
       if (refusal !== undefined) return { ok: false, refusal };
       const known = before.links.find((link) => link.keyId === request.keyId);
@@ -131,6 +134,12 @@ export function createLinkKeys({ parts, access, proveGroup, storeReserved }: Lin
       return done(null);
     },
   };
+}
+
+/** The request with each key that is linked already in the spelling of its link. */
+function asLinked<T extends LinkKeys>({ links }: RegisteredServer, asked: T): T {
+  const spelled = (keyId: KeyId): KeyId => spelledAsLinked(links, keyId);
+  return { ...asked, keyId: spelled(asked.keyId), standbyKeyIds: asked.standbyKeyIds.map(spelled) };
 }
 
 function sameStandbys(registered: RegisteredServer, primary: Link, wanted: LinkKeys): boolean {

@@ -3,7 +3,6 @@ import type { Outcome } from '../domain/refusal.ts';
 import type { RegisteredServer, Server } from '../domain/server.ts';
 import type { Instant } from '../domain/time.ts';
 import type { Vault } from '../domain/vault.ts';
-import { standingAt } from '../policy/server-state.ts';
 import type { Access } from './access.ts';
 import { mayActFor } from './authority.ts';
 import { forgetLinks } from './forget-links.ts';
@@ -124,9 +123,4 @@ function fixedDifference(known: Server, request: RegisterServer): string | undef
   if (known.region !== request.region) return 'region';
   // `origin` may be left out when the rest is put again: it says where the server came from, once.
   return request.origin !== undefined && known.origin !== request.origin ? 'origin' : undefined;
-}
-
-/** The server as it stands at `now`, for changes that build on its state. */
-export function standingServer(server: Server, now: Instant): Server {
-  return { ...server, ...standingAt(server, now) };
 }

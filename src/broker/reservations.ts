@@ -4,6 +4,7 @@ import { countDatabases } from '../domain/server.ts';
 import type { DatabaseCounts, RegisteredServer } from '../domain/server.ts';
 import { associationPoints, carryingVaults, fitsAssociation } from '../policy/association.ts';
 import type { AssociationLedger, Claim } from '../ports/association.ts';
+import { Unreadable } from '../ports/store.ts';
 import type { Parts } from './parts.ts';
 
 /**
@@ -59,7 +60,14 @@ export function createReservations({
   }
 
   async function reconcile(vault: string): Promise<void> {
-    for (const claim of await association.stale(vault)) await settle(claim, await fence(claim));
+    for (const claim of await association.stale(vault)) {
+      try {
+        await settle(claim, await fence(claim));
+      } catch (error) {
+        // What such a server has at the vault stays reserved until it can be read again; the claims of others end meanwhile.
+        if (!(error instanceof Unreadable)) throw error;
+      }
+    }
   }
 
   /** Before a vault is called full, what killed instances left there is looked at. */

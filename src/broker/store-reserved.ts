@@ -3,9 +3,9 @@ import { done, refuse } from '../domain/refusal.ts';
 import type { Outcome } from '../domain/refusal.ts';
 import type { RegisteredServer } from '../domain/server.ts';
 import type { Registry } from '../ports/registry.ts';
+import { createTurns } from '../ports/turns.ts';
+import type { Turns } from '../ports/turns.ts';
 import type { Reservation, Reservations } from './reservations.ts';
-import { createServerTurns } from './server-turns.ts';
-import type { ServerTurns } from './server-turns.ts';
 
 /** So often a change is begun anew when somebody else changed the server meanwhile. */
 export const mostTries = 20;
@@ -20,8 +20,11 @@ export interface StoreReserved {
   /** @returns what is stored; the refusal where a vault has no room; undefined if the server was changed since `before` was read. */
   change(before: RegisteredServer, after: RegisteredServer, events: readonly BrokerEvent[]): Promise<Outcome<RegisteredServer> | undefined>;
 
-  /** A work that reads a server, and changes it by what it read: at its turn among those of this instance. */
-  readonly inTurn: ServerTurns;
+  /**
+   * A work that reads a server, and changes it by what it read: at its turn among those of this instance, by the server's name. So of many at
+   * once each is stored at its first try, unless another instance changes the server too.
+   */
+  readonly inTurn: Turns;
 
   /** @returns false if the server was changed since `before` was read: then it stays. */
   remove(before: RegisteredServer): Promise<boolean>;
@@ -44,7 +47,7 @@ export function createStoreReserved(registry: Registry, reservations: Reservatio
   }
 
   return {
-    inTurn: createServerTurns(),
+    inTurn: createTurns(),
 
     async change(before, after, events) {
       const reservation = await reservations.reserve(before, after);

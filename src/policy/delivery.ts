@@ -98,14 +98,28 @@ export function firstHeld(held: readonly HeldEvent[]): readonly HeldEvent[] {
   return [...new Map(held.toReversed().map((one) => [one.event.subject, one])).values()].toReversed();
 }
 
+/** A sweep that ended: what was announced before it is published, but for what could not be, which was announced `unpublishedSince` at the earliest. */
+export interface Swept {
+  readonly at: Instant;
+  readonly unpublishedSince: Instant | null;
+}
+
 /**
  * From where the log is read next: from the oldest event that is still to be delivered, and from so far back that what arrives late is
- * seen, counted from `sweptAt`, when everything that was announced had last been published; null: not known, so it stays.
+ * seen, counted from the last sweep; null: none is known, so it stays.
  */
-export function nextFrom(state: DeliveryState, oldestLeft: Instant | null, sweptAt: Instant | null): Instant {
-  if (sweptAt === null) return state.from;
-  const late = instant(sweptAt - arrivesWithin);
+export function nextFrom(state: DeliveryState, oldestLeft: Instant | null, swept: Swept | null): Instant {
+  if (swept === null) return state.from;
+  const late = oldestLate(state, swept);
   return instant(Math.max(state.from, oldestLeft === null ? late : Math.min(late, oldestLeft)));
+}
+
+/** What is not published yet is given up as what is not delivered is, and sooner where all that came after it would fill the row. */
+function oldestLate({ settled }: DeliveryState, { at, unpublishedSince }: Swept): Instant {
+  const late = instant(at - arrivesWithin);
+  if (unpublishedSince === null || span(unpublishedSince, at) >= diesAfter) return late;
+  const waitingFor = instant(Math.min(late, unpublishedSince - arrivesWithin));
+  return stillSettled(settled, waitingFor).length > mostSettled / 2 ? late : waitingFor;
 }
 
 /** What must be remembered when the log is read from `from` on. */

@@ -44,6 +44,12 @@ function adopted(links: readonly Link[]): readonly Link[] {
   });
 }
 
+/** The key id as it is linked: links that were stored before ids were lower-cased keep their spelling, and are the same key (K5). */
+export function spelledAsLinked(links: readonly Link[], keyId: KeyId): KeyId {
+  if (links.some((link) => link.keyId === keyId)) return keyId;
+  return links.find((link) => link.keyId.toLowerCase() === keyId)?.keyId ?? keyId;
+}
+
 /** One more additional key with its standbys. */
 export function withAdditional(links: readonly Link[], primary: Link, standbys: readonly Link[]): readonly Link[] {
   return [...links, { ...primary, role: 'additional' }, ...standbys];

@@ -1,4 +1,5 @@
 import type { BrokerEvent } from '../domain/event.ts';
+import type { Instant } from '../domain/time.ts';
 
 /** A page of a list: `next` is the cursor to pass on, null at the end. */
 export interface Page<T> {
@@ -19,6 +20,9 @@ export interface EventLog {
   page(request: PageRequest & { readonly since: number | null; readonly subject: string | null }): Promise<Page<BrokerEvent>>;
   /** Whether the text has the form of a `next` of this list. A page behind any other text is empty. */
   isCursor(text: string): boolean;
-  /** Publishes what a killed instance stored with a change and did not get to publish. Run by the watch. */
-  sweep(): Promise<void>;
+  /**
+   * Publishes what a killed instance stored with a change and did not get to publish. Run by the watch.
+   * @returns since when something waits that cannot be published here as it is, and may be later; null: nothing does.
+   */
+  sweep(): Promise<Instant | null>;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { millis } from '../../src/domain/time.ts';
-import { exhaust, fleet, request, warm, usageOf } from '../support/admission-fleet.ts';
+import { exhaust, fleet, request, usageOf, vault, warm } from '../support/admission-fleet.ts';
 
 describe('B3: the healthy case', () => {
   test('B3: the first call on a cold vault waits for the lease, and passes', async () => {
@@ -44,6 +44,23 @@ describe('B3: the healthy case', () => {
     for (let k = 0; k < 275; k += 1) void subject.ask(1, { server: `sql-${k}` });
     await subject.clock.advance(500);
     expect(subject.passed).toHaveLength(475);
+  });
+
+  test('B3: a lease that was given back without an answer is not given back again and again', async () => {
+    const subject = fleet([0]);
+    for (let k = 0; k < 200; k += 1) void subject.ask(0, { server: `sql-${k}` });
+    await subject.clock.advance(100);
+    const holding = () => subject.store.row(vault).holdings[0]?.lease.points;
+    for (let ms = 0; holding() !== 0 && ms < 3000; ms += 1) await subject.clock.advance(1);
+    expect(holding()).toBe(0);
+    // The row has it, and its answer is lost.
+    subject.store.away = true;
+    await subject.clock.advance(2100);
+    subject.store.away = false;
+    const { reads } = subject.store;
+    await subject.clock.advance(15_000);
+    expect(subject.store.reads - reads).toBeLessThan(5);
+    expect(subject.clock.pending).toBe(0);
   });
 });
 

@@ -3,6 +3,7 @@ import { createDelivery } from '../../src/broker/deliver-events.ts';
 import { createUndelivered } from '../../src/broker/delivery-status.ts';
 import type { BrokerEvent } from '../../src/domain/event.ts';
 import { instant, millis } from '../../src/domain/time.ts';
+import type { Instant } from '../../src/domain/time.ts';
 import { leaseLasts } from '../../src/policy/delivery.ts';
 import { StoreAway } from '../../src/ports/store.ts';
 import type { WebhookAnswer, Webhooks, WebhookTarget } from '../../src/ports/webhooks.ts';
@@ -36,7 +37,7 @@ function aRig(names: readonly string[] = ['ops']) {
     answer: (_event: BrokerEvent, _target: WebhookTarget): WebhookAnswer<null> | Promise<WebhookAnswer<null>> => taken,
     agreement: { kind: 'taken', value: { ratePerMinute: null } } as Awaited<ReturnType<Webhooks['ask']>>,
     logged: [] as string[],
-    sweep: () => Promise.resolve(),
+    sweep: (): Promise<Instant | null> => Promise.resolve(null),
     instance() {
       const webhooks: Webhooks = {
         targets: names.map((name) => ({ name, host: `${name}.example`, address: 'address' })),
@@ -144,6 +145,40 @@ describe('P2: each webhook hears each event', () => {
     await rig.publish('late', 'sql-b', instant(morning + 1));
     await one.pass();
     expect(rig.heard).toEqual(['e1', 'late']);
+  });
+
+  /** What a receiver heard for which a thing happened each `every` ms for `ms`, while what happened at the start cannot be published; then it is. */
+  async function publishedAfter(ms: number, every: number): Promise<readonly string[]> {
+    const { rig, one } = await started();
+    const since = rig.clock.now();
+    rig.sweep = () => Promise.resolve(since);
+    const pause = Math.max(minute, every);
+    for (let passed = 0, n = 0; passed < ms; passed += pause) {
+      for (let at = 0; at < pause; at += every, n += 1) await rig.publish(`e${n}`, `sql-${n}`, instant(rig.clock.now() + at));
+      await rig.clock.advance(pause);
+      await one.pass();
+    }
+    rig.sweep = () => Promise.resolve(null);
+    await rig.publish('left behind', 'sql-a', since);
+    await one.pass();
+    await passesFor(rig, one, 10 * minute);
+    expect(new Set(rig.heard).size).toBe(rig.heard.length);
+    return rig.heard;
+  }
+
+  test('what cannot be published for an hour is heard when it is', async () => {
+    expect(await publishedAfter(60 * minute, 10 * second)).toContain('left behind');
+  });
+
+  test('what cannot be published holds nothing up: where too much comes after it, it is not waited for any longer', async () => {
+    const heard = await publishedAfter(60 * minute, second);
+    expect(heard).toHaveLength(3600);
+    expect(heard).not.toContain('left behind');
+  });
+
+  test('what cannot be published for three days is given up as what cannot be delivered is', async () => {
+    expect(await publishedAfter(3 * day - 60 * minute, 30 * minute)).toContain('left behind');
+    expect(await publishedAfter(3 * day + 60 * minute, 30 * minute)).not.toContain('left behind');
   });
 
   test('two instances at once: one delivers, and nobody hears anything twice', async () => {

@@ -5,6 +5,7 @@ import { createStoreReserved } from '../../src/broker/store-reserved.ts';
 import type { StoreReserved } from '../../src/broker/store-reserved.ts';
 import type { Link, RegisteredServer, Tier } from '../../src/domain/server.ts';
 import type { AssociationLedger } from '../../src/ports/association.ts';
+import { Unreadable } from '../../src/ports/store.ts';
 import { createMemoryAssociationLedger } from '../support/memory-association-ledger.ts';
 import { createMemoryRegistry } from '../support/memory-registry.ts';
 import type { MemoryRegistry } from '../support/memory-registry.ts';
@@ -168,6 +169,21 @@ describe('B1: reservations round a change of a server', () => {
     expect(await storeReserved.remove(a)).toBe(false);
     expect(await registry.readServer('a')).toEqual(again);
     expect(await sums()).toEqual([gp(0), gp(0)]);
+  });
+
+  test('a server that cannot be read keeps what it has reserved, and what others left is ended', async () => {
+    const [a, b, c] = [await registered('a'), await registered('b'), await registered('c')];
+    for (const server of [a, b]) await reservations.reserve(server, { ...server, databases: databases(5) });
+    await clock.advance(60_001);
+    let unreadable = true;
+    const change = registry.changeServer;
+    registry.changeServer = (name, decide) =>
+      unreadable && name === 'a' ? Promise.reject(new Unreadable('server `a` cannot be read')) : change(name, decide);
+    const larger = await changed(c, { databases: databases(5) });
+    expect(await sums()).toEqual([gp(10), gp(10)]);
+    unreadable = false;
+    await changed(larger, { databases: databases(10) });
+    expect(await sums()).toEqual([gp(10), gp(10)]);
   });
 
   test('an instance that is slow, not killed, stores nothing once its claims were ended by another', async () => {

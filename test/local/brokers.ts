@@ -53,6 +53,7 @@ export function createBrokers(options: BrokersOptions): Brokers {
   async function start(settings: Readonly<Record<string, string>> = {}): Promise<Broker> {
     const instance = takeLowest(numbers);
     const proxy = await startTableProxy(storage.ports.table);
+    let started: BrokerProcess | undefined;
     try {
       await proxy.setFault(faultOfAll);
       const env = { ...instanceEnvironment(storage, proxy, clock), ...options.env, ...settings };
@@ -63,6 +64,7 @@ export function createBrokers(options: BrokersOptions): Brokers {
         env,
         onLine: (line) => onLine(`broker ${String(instance)}: ${line}`),
       });
+      started = process;
       const broker = { ...process, instance, tableRequests: proxy.requests };
       members.set(instance, { broker, proxy });
       void process.ended.then(async () => {
@@ -75,8 +77,12 @@ export function createBrokers(options: BrokersOptions): Brokers {
       await broker.setClock(clock.offsetMs());
       return broker;
     } catch (error) {
-      numbers.delete(instance);
-      await proxy.close();
+      // Only the end of a process frees its number, and with it its port.
+      if (started !== undefined) await started.kill();
+      else {
+        numbers.delete(instance);
+        await proxy.close();
+      }
       throw error;
     }
   }

@@ -25,7 +25,7 @@ export function createMemoryEventLog(store: MemoryStore): EventLog {
       return { items, next: found.length > limit && last !== undefined ? keyOf(last) : null };
     },
     isCursor: (text) => text.startsWith(prefix),
-    sweep: () => Promise.resolve(),
+    sweep: () => Promise.resolve(null),
   };
 }
 

@@ -1,4 +1,5 @@
 import { createServer } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 /** What the managed-identity endpoint saw of one request. */
@@ -15,8 +16,10 @@ export interface ScriptedIdentity {
   answer(step: TokenStep | undefined): void;
   /** Seconds until the tokens given out expire. */
   lifetime(seconds: number): void;
-  /** Resets the connections of requests that hang. */
+  /** Resets the connection of the request that hangs the longest. */
   breakOff(): void;
+  /** Gives a token to all requests that hang. */
+  letGo(): void;
   close(): Promise<void>;
 }
 
@@ -30,19 +33,28 @@ export async function startScriptedIdentity(now: () => number = Date.now): Promi
   let step: TokenStep | undefined;
   let given = 0;
   let lifetimeSeconds = 86_400;
+  const hanging: (readonly [ServerResponse, string | null])[] = [];
+  const tokenFor = (resource: string | null): Exclude<TokenStep, string> => {
+    given += 1;
+    const expiresOn = String(Math.floor(now() / 1000) + lifetimeSeconds);
+    return { status: 200, body: JSON.stringify({ access_token: `token-${given}`, expires_on: expiresOn, resource, token_type: 'Bearer' }) };
+  };
+  const answer = (response: ServerResponse, { status, body }: Exclude<TokenStep, string>): void => {
+    response.writeHead(status, { 'content-type': 'application/json' });
+    response.end(body);
+  };
   const server = createServer((request, response) => {
     const query = new URL(request.url ?? '', 'http://127.0.0.1').searchParams;
     seen.push({ clientId: query.get('client_id'), resource: query.get('resource') });
-    if (step === 'hang') return;
+    if (step === 'hang') {
+      hanging.push([response, query.get('resource')]);
+      return;
+    }
     if (step === 'reset') {
       request.socket.destroy();
       return;
     }
-    given += 1;
-    const expiresOn = String(Math.floor(now() / 1000) + lifetimeSeconds);
-    const token = { access_token: `token-${given}`, expires_on: expiresOn, resource: query.get('resource'), token_type: 'Bearer' };
-    response.writeHead(step?.status ?? 200, { 'content-type': 'application/json' });
-    response.end(step?.body ?? JSON.stringify(token));
+    answer(response, step ?? tokenFor(query.get('resource')));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
@@ -52,7 +64,14 @@ export async function startScriptedIdentity(now: () => number = Date.now): Promi
     seen,
     answer: (next) => (step = next),
     lifetime: (seconds) => (lifetimeSeconds = seconds),
-    breakOff: () => server.closeAllConnections(),
+    breakOff() {
+      const [longest] = hanging.splice(0, 1);
+      longest?.[0].destroy();
+    },
+    letGo() {
+      step = undefined;
+      for (const [response, resource] of hanging.splice(0)) answer(response, tokenFor(resource));
+    },
     close() {
       server.closeAllConnections();
       return new Promise((resolve) => server.close(() => resolve()));

@@ -34,9 +34,9 @@ export function readSuccess(result: WireResult, { keyId, operation }: Question):
   return names(kid, keyId) && typeof value === 'string' && base64url.test(value) ? body : undefined;
 }
 
-/** A vault may spell the id as the key was created, and not as it was asked for. */
+/** A vault may spell the id as the key was created, and not as it was asked for; nor is a link of an earlier version in lower case. */
 function names(kid: unknown, keyId: KeyId): boolean {
-  return kid === keyId || (typeof kid === 'string' && parseKeyId(kid)?.keyId === keyId);
+  return kid === keyId || (typeof kid === 'string' && parseKeyId(kid)?.keyId === keyId.toLowerCase());
 }
 
 /** At least one byte, no padding; 1 letter more than a multiple of 4 would be half a byte. */

@@ -1,6 +1,7 @@
 import type { DatabaseCounts } from '../../domain/server.ts';
 import type { AssociationLedger, Claim } from '../../ports/association.ts';
 import type { Clock } from '../../ports/clock.ts';
+import { createTurns } from '../../ports/turns.ts';
 import {
   accountHolder,
   accountKey,
@@ -18,7 +19,7 @@ import {
   type Account,
   type Weigh,
 } from './association-rows.ts';
-import { compareAndSet, createTurns } from './compare-and-set.ts';
+import { compareAndSet } from './compare-and-set.ts';
 import { type RowKey, type Store, type StoredRow, type Table, type Write } from './table.ts';
 
 interface Reserved {

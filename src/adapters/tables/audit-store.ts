@@ -1,6 +1,6 @@
 import type { Audit, AuditFinding, Slot } from '../../domain/audit.ts';
 import type { AuditPage, AuditProgress, AuditReport, AuditStore, SubjectKind } from '../../ports/audit-store.ts';
-import { createTurns } from './compare-and-set.ts';
+import { createTurns } from '../../ports/turns.ts';
 import type { EventfulStep, Outbox } from './outbox.ts';
 import { jsonColumns, jsonValue, timeKey } from './rows.ts';
 import { chunks } from './table.ts';

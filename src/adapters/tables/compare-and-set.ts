@@ -36,27 +36,3 @@ export async function compareAndSet<T>(table: Table, step: () => Promise<Step<T>
   }
   throw new StoreAway(`gave up after ${tries} changes of others came first`);
 }
-
-/** Runs the works of one place one after another: an instance does not compete with itself. */
-export type Turns = <T>(place: string, work: () => Promise<T>) => Promise<T>;
-
-export function createTurns(): Turns {
-  const last = new Map<string, Promise<unknown>>();
-  return async (place, work) => {
-    const before = last.get(place);
-    // Those who wait behind a `StoreAway` share it: each waiting for a time limit of its own would take the sum of all.
-    const turn =
-      before === undefined
-        ? work()
-        : before.then(work, (error: unknown) => {
-            if (error instanceof StoreAway) throw error;
-            return work();
-          });
-    last.set(place, turn);
-    try {
-      return await turn;
-    } finally {
-      if (last.get(place) === turn) last.delete(place);
-    }
-  };
-}

@@ -1,9 +1,6 @@
 import { RestError } from '@azure/data-tables';
 import type { Millis } from '../../domain/time.ts';
-import { StoreAway } from '../../ports/store.ts';
-
-/** The store said that it will never take this write as it is (400, 413): trying again cannot help. */
-export class StoreRefused extends StoreAway {}
+import { StoreAway, StoreRefused } from '../../ports/store.ts';
 
 /** A condition that did not hold: the row is there already, is not there, or has another version. */
 export type Condition = 'exists' | 'absent' | 'changed';

@@ -1,7 +1,7 @@
 import type { OperationRecord } from '../../domain/operation.ts';
 import { millis, type Millis } from '../../domain/time.ts';
 import type { Clock } from '../../ports/clock.ts';
-import { StoreRefused } from './faults.ts';
+import { StoreRefused } from '../../ports/store.ts';
 import { groupToRow } from './operation-rows.ts';
 import type { RecordQueue } from './record-queue.ts';
 import type { Row, Table } from './table.ts';

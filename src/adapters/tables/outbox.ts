@@ -1,9 +1,8 @@
 import type { BrokerEvent } from '../../domain/event.ts';
-import { minutes, seconds, type Instant } from '../../domain/time.ts';
+import { instant, minutes, seconds, type Instant } from '../../domain/time.ts';
 import type { Clock } from '../../ports/clock.ts';
-import { StoreAway, Unreadable } from '../../ports/store.ts';
+import { mayPass, StoreAway } from '../../ports/store.ts';
 import { compareAndSet, type Step } from './compare-and-set.ts';
-import { StoreRefused } from './faults.ts';
 import { hashKey, jsonColumns, jsonValue, timeKey } from './rows.ts';
 import { removeRows, type Row, type RowKey, type Store, type TableName, type Tell } from './table.ts';
 
@@ -30,8 +29,9 @@ export interface Outbox {
   /**
    * Publishes what killed instances announced and did not publish. A place where that fails keeps no other from its turn, and is told to
    * the log. Rejects with `StoreAway` where trying again can help; what can never be published here is left for a newer broker.
+   * @returns when the oldest that was left was announced; null: nothing was.
    */
-  sweep(): Promise<void>;
+  sweep(): Promise<Instant | null>;
   /** Resolves when nothing is being published. */
   idle(): Promise<void>;
 }
@@ -135,12 +135,17 @@ export function createOutbox(store: Store, { clock, publish, tell }: OutboxOptio
       const announced = rows.flatMap((row) => placeOf(row) ?? []);
       const places = new Map(announced.map((place) => [nameOf(place), place]));
       const { left, away } = await sweepPlaces(places);
-      const settled = rows.filter((row) => row.row < timeKey(now - settledAfter));
+      // What names a place that this program does not know is left for one that does.
+      const isLeft = (row: Row): boolean => {
+        const place = placeOf(row);
+        return place === undefined || left.has(nameOf(place));
+      };
       await removeRows(
         announcements,
-        settled.filter((row) => !left.has(nameOf(placeOf(row)))),
+        rows.filter((row) => !isLeft(row) && row.row < timeKey(now - settledAfter)),
       );
       if (away.length > 0) throw away[0];
+      return oldestOf(rows.filter(isLeft));
     },
 
     async idle() {
@@ -160,13 +165,14 @@ function placeOf({ columns }: Row): Place | undefined {
   return known && typeof partition === 'string' ? { table, partition } : undefined;
 }
 
-function nameOf(place: Place | undefined): string {
-  return place === undefined ? '' : `${place.table}:${place.partition}`;
+function nameOf(place: Place): string {
+  return `${place.table}:${place.partition}`;
 }
 
-/** Whether trying again may help: the store did not answer. What it refuses, and what cannot be read, stays as it is. */
-function mayPass(error: unknown): boolean {
-  return error instanceof StoreAway && !(error instanceof Unreadable) && !(error instanceof StoreRefused);
+/** When the oldest of these announcements was made; null where there is none, or none says when. */
+function oldestOf(rows: readonly Row[]): Instant | null {
+  const times = rows.map((row) => Number.parseInt(row.row, 10)).filter(Number.isFinite);
+  return times.length === 0 ? null : instant(Math.min(...times));
 }
 
 /** What may be told: messages of the store are made of ids and codes, others may hold anything. */

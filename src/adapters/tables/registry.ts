@@ -5,7 +5,7 @@ import type { Clock } from '../../ports/clock.ts';
 import { Unreadable } from '../../ports/store.ts';
 import type { Registry } from '../../ports/registry.ts';
 import { createChangeFeed, type Announced, type ChangeFeed } from './change-feed.ts';
-import { createTurns } from './compare-and-set.ts';
+import { createTurns } from '../../ports/turns.ts';
 import type { Outbox } from './outbox.ts';
 import { createRegistryCopy, type Order, type RegistryCopy } from './registry-copy.ts';
 import { createRefresh } from './registry-refresh.ts';

@@ -146,7 +146,7 @@ describe('P2: one place whose events cannot be published', () => {
     const table = instance.tables.table('servers');
     const { rows } = await table.list({ partition: 'sql-b', from: 'event:', below: 'event;' });
     await table.write([{ kind: 'put', row: { ...rows[0]!, columns: { json: '{' } } }]);
-    await instance.events.sweep();
+    expect(await instance.events.sweep()).toBe(morning);
     expect(await heard(instance)).toEqual(['registered-sql-a', 'registered-sql-c']);
     expect(instance.told).toEqual([
       ['events of a change cannot be published', expect.objectContaining({ table: 'servers', partition: 'sql-b' })],
@@ -155,9 +155,20 @@ describe('P2: one place whose events cannot be published', () => {
     await instance.events.sweep();
     expect(await announced(instance)).toBe(1);
     await table.write([{ kind: 'put', row: rows[0]! }]);
-    await instance.events.sweep();
+    expect(await instance.events.sweep()).toBeNull();
     expect(await heard(instance)).toEqual(['registered-sql-a', 'registered-sql-b', 'registered-sql-c']);
     expect(await announced(instance)).toBe(0);
+  });
+
+  it('what is announced of a place that only a newer broker knows is left for it', async () => {
+    const instance = await killed();
+    const table = instance.tables.table('outbox');
+    const { rows } = await table.list({ partition: 'outbox' });
+    const foreign = { ...rows[0]!, row: `${rows[0]!.row}-of-a-newer-broker`, columns: { table: 'drills', partition: 'kv-west' } };
+    await table.write([{ kind: 'put', row: foreign }]);
+    await clock.advance(301_000);
+    expect(await instance.events.sweep()).toBe(morning);
+    expect((await table.list({ partition: 'outbox' })).rows.map(({ row }) => row)).toEqual([foreign.row]);
   });
 
   it('where the store does not answer for one the others are published, and the sweep says that it is not done', async () => {

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { StoreRefused } from '../../../src/adapters/tables/faults.ts';
+import { StoreRefused } from '../../../src/ports/store.ts';
 import { createOperationLog } from '../../../src/adapters/tables/operation-log.ts';
 import { isOperationCursor } from '../../../src/adapters/tables/operation-rows.ts';
 import type { Row } from '../../../src/adapters/tables/table.ts';
