@@ -47,24 +47,26 @@ export function canariesHeldBack({ world, history, counts, breaks }: Bench): Law
 
   return {
     answered(call) {
-      const work = call.server === null && call.operation === 'unwrapKey' ? world.provingFor(call) : undefined;
+      const works = call.server === null && call.operation === 'unwrapKey' ? world.provingFor(call) : [];
+      const [work] = works;
       const { fault } = call;
-      if (work?.keyIds[0] !== call.keyId || fault === undefined || fault.outsideValidity || !isDenial(fault.class)) return;
-      denied.add(work);
+      // Of several works that it may be for, nobody can tell which one was denied.
+      if (works.length !== 1 || work?.keyIds[0] !== call.keyId) return;
+      if (fault !== undefined && !fault.outsideValidity && isDenial(fault.class)) denied.add(work);
     },
 
     called(call) {
       if (call.server !== null) return;
-      const work = world.provingFor(call);
+      const works = world.provingFor(call);
       const possible = purposes(call);
       // Where nobody has linked the key, the call is of that work and no other.
-      if (work !== undefined && denied.has(work) && possible.length === 0)
+      if (works.length > 0 && works.every((work) => denied.has(work)) && possible.length === 0)
         breaks('F3', `${call.operation} at ${call.keyId} on ${call.instance}, after its primary denied the unwrap`);
-      if (work !== undefined && !isForLinked(work, possible)) return;
+      if (works.some((work) => !isForLinked(work, possible))) return;
       if (possible.length === 0 || possible.some(({ role }) => role !== 'standby')) return;
       counts.canariesAtStandbys += 1;
       // Who proves a whole group has seen its primary before the first of several calls.
-      const allowance = work === undefined ? seenMs : settlesMs;
+      const allowance = works.length === 0 ? seenMs : settlesMs;
       if (!possible.every(({ primary }) => latchedLongBefore(call, primary, allowance))) return;
       breaks('F3', `${call.operation} at ${call.keyId} on ${call.instance}, a standby of latched primaries only`);
     },

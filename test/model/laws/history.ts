@@ -113,8 +113,8 @@ export function createHistory(world: World): History {
   }
 
   function isOfStranger(call: Call): boolean {
-    const work = call.server === null ? world.provingFor(call) : undefined;
-    return work !== undefined && history.rolesOf(work.server, call.keyId).length === 0 && !isOfOthers(call, work.server);
+    const works = call.server === null ? world.provingFor(call) : [];
+    return works.some(({ server }) => history.rolesOf(server, call.keyId).length === 0 && !isOfOthers(call, server));
   }
 
   /** What is met at a key counts for everybody who has linked it; by which identity, for those who call by it. */

@@ -69,8 +69,8 @@ export interface World {
   ask(place: number, what: Pick<Asked, 'server' | 'operation' | 'key'>): Asked;
   /** An operator's work at an instance, beside what the model does next. */
   operate(place: number, work: (instance: Instance, context: RequestContext) => Promise<unknown>, naming?: Naming): void;
-  /** For which work of an operator this key is proven at this moment, the primary named first; undefined: for none. */
-  provingFor(call: Pick<Call, 'instance' | 'keyId'>): Naming | undefined;
+  /** For which works of operators this key may be proven at this moment, the primary named first in each. */
+  provingFor(call: Pick<Call, 'instance' | 'keyId'>): readonly Naming[];
   watch(place: number): void;
   kill(place: number): void;
   /** Moves time on; the watch runs each 15 s, by the two instances in turn. */
@@ -191,7 +191,7 @@ export function createWorld(options: WorldOptions): World {
       inBackground(work(instance, operatorContext(instance)).finally(() => proving.delete(underWay)));
     },
 
-    provingFor: ({ instance, keyId }) => [...proving].find((one) => one.instance === instance && one.keyIds.includes(keyId)),
+    provingFor: ({ instance, keyId }) => [...proving].filter((one) => one.instance === instance && one.keyIds.includes(keyId)),
 
     watch(at) {
       const { instance } = world.places[at]!;
