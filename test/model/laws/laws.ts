@@ -60,6 +60,7 @@ export function createLaws(world: World): Laws {
     server: (...change) => listeners.forEach((law) => law.server?.(...change)),
     health: (...change) => listeners.forEach((law) => law.health?.(...change)),
     heard: (...asked) => listeners.forEach((law) => law.heard?.(...asked)),
+    circuit: (...told) => listeners.forEach((law) => law.circuit?.(...told)),
     throttled: (...told) => listeners.forEach((law) => law.throttled?.(...told)),
     look: () => listeners.forEach((law) => law.look?.()),
   };

@@ -15,6 +15,8 @@ const toldWithinMs = 3000;
 export function onlyOutagesOpen({ world, counts, breaks }: Bench): Law {
   /** By instance and vault: true time of the last outage. */
   const outages = new Map<string, number>();
+  /** By instance and vault: true time until which the circuit was open; Infinity while it is. */
+  const openUntil = new Map<string, number>();
   let untold: Untold[] = [];
 
   return {
@@ -29,13 +31,20 @@ export function onlyOutagesOpen({ world, counts, breaks }: Bench): Law {
       untold = untold.filter((one) => one.vault !== vault || one.instance !== instance);
     },
 
-    health(vault, before, after) {
+    circuit(vault, instance, state) {
+      const place = `${instance}|${vault}`;
+      openUntil.set(place, state === 'open' ? Infinity : world.now());
       // Opossum counts by real time, which stands still here.
-      if (world.options.circuits === 'opossum') return;
+      if (state === 'closed' || world.options.circuits === 'opossum') return;
+      if (outages.get(place) !== world.now()) breaks('F2', `${instance} opens the circuit to ${vault} without an outage`);
+    },
+
+    /** What is stored of circuits may come late, where the store was away, but never of a circuit that was not open. */
+    health(vault, before, after) {
       for (const instance of Object.keys(after.openAt)) {
         if (before.openAt[instance] !== undefined) continue;
-        const since = world.now() - (outages.get(`${instance}|${vault}`) ?? -Infinity);
-        if (since > settlesMs) breaks('F2', `${instance} opens the circuit to ${vault} without an outage`);
+        const since = world.now() - (openUntil.get(`${instance}|${vault}`) ?? -Infinity);
+        if (since > settlesMs) breaks('F2', `${instance} stores an open circuit to ${vault} that is closed`);
       }
     },
 

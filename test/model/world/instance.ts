@@ -60,6 +60,8 @@ export interface Surroundings {
   readonly witnesses: Witnesses;
   readonly controlPlane: Parts['controlPlane'];
   readonly circuits: 'simulated' | 'opossum';
+  /** The circuit of an instance opened or closed. */
+  readonly circuit: (vault: string, instance: string, state: 'open' | 'closed') => void;
   /** An instance was told that a vault throttles. */
   readonly throttled: (vault: string, instance: string) => void;
 }
@@ -99,7 +101,10 @@ export function startInstance(around: Surroundings, name: string, own: { readonl
     log: () => undefined,
   };
   const { roads, circuitChanged, startReporting } = createRoads(parts);
-  changed.hear = (vault, state) => void circuitChanged(vault, state);
+  changed.hear = (vault, state) => {
+    around.circuit(vault, name, state);
+    void circuitChanged(vault, state);
+  };
   const instance: Instance = { name, line: own.line, roads, clock, alive: true, watching: false };
   // A killed instance reports no more: its pauses never end.
   startReporting();

@@ -30,6 +30,8 @@ export interface Observer extends Witnesses {
   called(call: Call): void;
   answered(call: Call): void;
   heard(asked: Asked): void;
+  /** The circuit of an instance opened or closed (F2). */
+  circuit(vault: string, instance: string, state: 'open' | 'closed'): void;
   /** An instance was told that a vault throttles (F7). */
   throttled(vault: string, instance: string): void;
 }
@@ -104,6 +106,7 @@ export function createWorld(options: WorldOptions): World {
     called: () => undefined,
     answered: () => undefined,
     heard: () => undefined,
+    circuit: () => undefined,
     throttled: () => undefined,
   };
   const around: Surroundings = {
@@ -121,6 +124,7 @@ export function createWorld(options: WorldOptions): World {
         Promise.resolve(!options.controlPlane ? 'unknown' : vaults.truth.get(name)?.deleted ? 'deleted' : 'exists'),
     },
     circuits: options.circuits ?? 'simulated',
+    circuit: (...change) => world.observer.circuit(...change),
     throttled: (vault, instance) => world.observer.throttled(vault, instance),
   };
   vaults.onCall = (call) => world.observer.called(call);
