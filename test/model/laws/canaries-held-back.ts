@@ -50,8 +50,8 @@ export function canariesHeldBack({ world, history, counts, breaks }: Bench): Law
       const works = call.server === null && call.operation === 'unwrapKey' ? world.provingFor(call) : [];
       const [work] = works;
       const { fault } = call;
-      // Of several works that it may be for, nobody can tell which one was denied.
-      if (works.length !== 1 || work?.keyIds[0] !== call.keyId) return;
+      // Where it may be of another work, or of the watch of somebody's link, nobody can tell who was denied.
+      if (works.length !== 1 || work?.keyIds[0] !== call.keyId || purposes(call).length > 0) return;
       if (fault !== undefined && !fault.outsideValidity && isDenial(fault.class)) denied.add(work);
     },
 
