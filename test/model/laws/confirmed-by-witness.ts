@@ -37,11 +37,13 @@ export function confirmedByWitness({ world, history, counts, breaks }: Bench): L
     return answers && (vault.forbidden.get(identity)?.has('unwrapKey') === true || vault.keys.get(keyNamed(keyId))!.state !== 'enabled');
   }
 
-  /** Linked since then, and no standby of a primary that is latched itself: there nobody may look. */
+  /** Linked since then, and no standby of a primary that was latched itself at some time since: there nobody might look. */
   function mayBeLookedAt({ server, keyId }: LinkRef, since: number): boolean {
     const link = world.newest(server)?.links.find((one) => one.keyId === keyId);
     if (link === undefined || history.changedAt(server) >= since) return false;
-    return link.standbyOf === null || !history.latches.has(linkKey({ server, keyId: link.standbyOf }));
+    if (link.standbyOf === null) return true;
+    const primary = { server, keyId: link.standbyOf };
+    return !history.latches.has(linkKey(primary)) && history.releasedAt(primary) < since;
   }
 
   function lateToConfirm({ ref, since }: LatchTruth): boolean {

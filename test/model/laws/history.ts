@@ -47,7 +47,7 @@ export interface History extends Law {
   readonly denials: readonly Denial[];
   readonly latches: ReadonlyMap<string, LatchTruth>;
   /** True time at which a link's latch was released last. */
-  releasedAt(ref: LinkRef): number;
+  releasedAt(ref: Pick<LinkRef, 'server' | 'keyId'>): number;
   /** Whether an unwrap at the key by the identity succeeded that was sent at that true time or later. */
   provenSince(ref: Pick<LinkRef, 'keyId' | 'identity'>, since: number): boolean;
   /** How old the newest proof was when the outage of the vault began, or is now where there is none; by the wall clock. */
