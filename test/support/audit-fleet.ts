@@ -4,11 +4,11 @@ import type { BrokerRules, Parts } from '../../src/broker/parts.ts';
 import type { Roads } from '../../src/broker/roads.ts';
 import type { BrokerEvent } from '../../src/domain/event.ts';
 import type { Canary, Link, Server } from '../../src/domain/server.ts';
-import { hours, instant, millis, minutes, seconds } from '../../src/domain/time.ts';
+import { instant, millis, minutes } from '../../src/domain/time.ts';
 import type { Admission } from '../../src/ports/admission.ts';
 import type { AuditFinding } from '../../src/domain/audit.ts';
 import { simulatedCircuits } from '../model/world/circuits.ts';
-import { keyIdOf, simulatedVaults, tenant, thumbprintOf, vaultNamed, wrapped } from '../model/world/vaults.ts';
+import { keyIdOf, simulatedVaults, thumbprintOf, vaultNamed, wrapped } from '../model/world/vaults.ts';
 import type { KeyName, VaultName, Vaults } from '../model/world/vaults.ts';
 import { createMemoryAccessLog } from './memory-access-log.ts';
 import { createMemoryAssociationLedger } from './memory-association-ledger.ts';
@@ -21,26 +21,11 @@ import { createMemoryRegistry } from './memory-registry.ts';
 import { createMemoryStore } from './memory-store.ts';
 import type { MemoryStore } from './memory-store.ts';
 import { aRegistered, aServer } from './stored-values.ts';
+import { rules as modelRules } from '../model/world/instance.ts';
 import { virtualClock } from './virtual-clock.ts';
 import type { VirtualClock } from './virtual-clock.ts';
 
-const rules: BrokerRules = {
-  tenant,
-  attemptMs: seconds(2),
-  maxStandbys: 4,
-  association: { points: { GeneralPurpose: 2, BusinessCritical: 5 }, limit: 1000 },
-  denial: { witnessAfterMs: seconds(30), forgetAfterMs: minutes(10) },
-  gate: { proofMaxAgeMs: minutes(15), standbyProofMaxAgeMs: hours(24), denialQuietMs: minutes(10), clockSkewMs: seconds(2) },
-  state: { inaccessibleAfterMs: minutes(10), healsWithinMs: hours(8) },
-  pictureMaxAgeMs: seconds(1),
-  proofRenewMs: minutes(10),
-  standbyProofRenewMs: hours(6),
-  witnessLimit: 100,
-  probeMs: seconds(2),
-  instanceGoneMs: seconds(45),
-  auditShare: 0.5,
-  auditRunMs: minutes(8),
-};
+const rules: BrokerRules = { ...modelRules, auditRunMs: minutes(8) };
 
 /** The rate budget of the simulated vaults: `used` is what traffic uses of 1000 points. */
 export interface SimulatedBudget extends Admission {
