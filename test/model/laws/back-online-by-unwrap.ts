@@ -8,8 +8,6 @@ import type { Bench, Law } from './law.ts';
  * but by a denial at the protector.
  */
 export function backOnlineByUnwrap({ history, counts, breaks }: Bench): Law {
-  const deletedVaults = new Set<string>();
-
   /** True time of the unwrap that was denied at this moment, by the clock of who met it. */
   function deniedAt(receivedAt: Instant | undefined, keyId?: string): number | undefined {
     return history.denials.find(
@@ -32,15 +30,11 @@ export function backOnlineByUnwrap({ history, counts, breaks }: Bench): Law {
 
   function leavesOnline({ server: { name, clock }, links }: RegisteredServer): void {
     const protector = links.find((one) => one.role === 'protector')!;
-    if (deniedAt(clock?.firstDenialAt, protector.keyId) === undefined && !deletedVaults.has(protector.vault))
+    if (deniedAt(clock?.firstDenialAt, protector.keyId) === undefined && !history.toldDeleted(protector.vault))
       breaks('A4', `${name} leaves online without a denial at its protector`);
   }
 
   return {
-    link(_before, { latch, ref }) {
-      if (latch?.code === 'VaultDeleted') deletedVaults.add(ref.vault);
-    },
-
     server(before, after, events) {
       if (before === undefined || after === undefined) return;
       const [was, is] = [before.server.state, after.server.state];

@@ -53,6 +53,8 @@ export interface History extends Law {
   /** How old the newest proof was when the outage of the vault began, or is now where there is none; by the wall clock. */
   proofAge(ref: LinkRef): number;
   reaches(denial: Denial, ref: LinkRef): boolean;
+  /** F9: the control plane's word that the vault was deleted needs no denial by the vault; but it must be true. */
+  toldDeleted(vault: string): boolean;
   /** F5: ten minutes of quiet by the clock of who asks, and a later unwrap at the same key by the same identity. */
   isOver(denial: Denial, ref: LinkRef, now: number): boolean;
   /** The versions of a server that an instance may still go by, newest first. */
@@ -167,6 +169,7 @@ export function createHistory(world: World): History {
       return reach === 'vault' || (reach === 'key' ? call.keyId === keyId : call.identity === identity);
     },
 
+    toldDeleted: (vault) => world.options.controlPlane && world.deletions.has(vault),
     isOver: (denial, ref, now) => now - (denial.call.receivedAt ?? 0) >= quietMs - slack && history.provenSince(ref, denial.knownAt),
 
     recent(server) {

@@ -15,8 +15,7 @@ import type { Bench, Law } from './law.ts';
  */
 export function latchesWhereDenied({ world, history, counts, breaks }: Bench): Law {
   function wasDenied({ ref, latch }: LinkAccess): boolean {
-    // F9: the control plane's word needs no answer of the vault; but it must be true.
-    if (world.options.controlPlane && world.deletions.has(ref.vault)) return true;
+    if (history.toldDeleted(ref.vault)) return true;
     return history.denials.some(
       ({ call }) => sameAccess(call, ref) && call.operation === 'unwrapKey' && call.receivedAt === latch?.newestDenialAt,
     );
