@@ -1,18 +1,15 @@
 import { addCounts, nothingSeen, slotAt, slotByHand } from '../domain/audit.ts';
 import type { Audit, AuditCounts, Slot } from '../domain/audit.ts';
-import type { Finding } from '../domain/finding.ts';
 import { hours, millis, span, toRfc3339 } from '../domain/time.ts';
-import { associationPoints } from '../policy/association.ts';
-import { compareFindings, countsOf, roomFindings } from '../policy/audit-rules.ts';
-import { excessFindings } from '../policy/excess.ts';
 import type { AuditPage } from '../ports/audit-store.ts';
-import { StoreAway, Unreadable } from '../ports/store.ts';
+import { StoreAway } from '../ports/store.ts';
 import { createAuditPages, isFree, renewMs } from './audit-pages.ts';
 import type { Claim, Finished } from './audit-pages.ts';
 import { behindTraffic } from './audit-pace.ts';
 import type { AuditServer } from './audit-server.ts';
+import { createAuditSubjects } from './audit-subjects.ts';
+import type { AuditRun } from './audit-subjects.ts';
 import { inTurns } from './in-turns.ts';
-import type { LetGo } from './link-calls.ts';
 import type { Parts } from './parts.ts';
 
 /*
@@ -52,61 +49,21 @@ const lookAgainMs = millis(5000);
 const abandonedAfter = hours(24);
 
 export function createAuditRuns(parts: Parts, auditServer: AuditServer): AuditRuns {
-  const { association, audits, clock, log, permissions, registry, rules } = parts;
+  const { audits, clock, log, rules } = parts;
   const pages = createAuditPages(parts);
+  const subjects = createAuditSubjects(parts, auditServer);
   let running: Promise<void> | undefined;
 
-  async function vaultSeen(name: string): Promise<Seen | undefined> {
-    const vault = registry.peekVault(name);
-    if (vault === undefined) return { findings: [], counts: nothingSeen };
-    const { counts } = await association.read(name);
-    const points = { used: associationPoints(counts, rules.association), limit: rules.association.limit };
-    const granted = await permissions.granted(vault, null);
-    const checked = granted === null ? { permissionsUnchecked: 1 } : { permissionsChecked: 1 };
-    const findings = [...roomFindings(name, points), ...(granted === null ? [] : excessFindings(name, null, granted))];
-    return { findings, counts: { ...nothingSeen, ...checked } };
-  }
-
-  async function serverSeen(name: string, letGo: LetGo): Promise<Seen | undefined> {
-    const registered = registry.peekServer(name) ?? (await registry.readServer(name));
-    // Removed since the page was cut.
-    if (registered === undefined) return { findings: [], counts: nothingSeen };
-    const seen = await auditServer(registered, letGo);
-    if (seen === undefined) return undefined;
-    const { findings, links, permissionsChecked, permissionsUnchecked } = seen;
-    return { findings, counts: { ...nothingSeen, servers: 1, links, permissionsChecked, permissionsUnchecked } };
-  }
-
-  /** One that cannot be read keeps no other from being seen: the log tells of it, and the audit goes on without. */
-  async function seenIfReadable(name: string, of: AuditPage['of'], letGo: LetGo): Promise<Seen | 'unreadable' | undefined> {
-    try {
-      return of === 'vault' ? await vaultSeen(name) : await serverSeen(name, letGo);
-    } catch (error) {
-      if (!(error instanceof Unreadable)) throw error;
-      log('error', 'the permission audit leaves out what cannot be read', { [of]: name, reason: error.message });
-      return 'unreadable';
-    }
-  }
-
-  async function reportOn(name: string, of: AuditPage['of'], { previous, letGo }: Run): Promise<Finished | undefined> {
-    const seen = await seenIfReadable(name, of, letGo);
-    if (seen === undefined) return undefined;
-    const before = previous === null ? [] : await audits.findingsOf(previous, of, name);
-    // Of what was not seen nothing is new and nothing resolved.
-    const { findings: now, counts } = seen === 'unreadable' ? { findings: before, counts: nothingSeen } : seen;
-    const findings = compareFindings(before, now);
-    return { report: { of, name, findings }, counts: addCounts(counts, countsOf(findings)) };
-  }
-
   /** @returns how many servers of the page were reported on. */
-  async function workOn(claim: Claim, run: Run): Promise<number> {
-    const { left, of } = claim.page;
+  async function workOn(claim: Claim, run: AuditRun): Promise<number> {
+    const { left } = claim.page;
+    const reportOn = subjects.of(claim.page, run);
     const finished: Finished[] = [];
     const over = new AbortController();
     let reported = 0;
     const seeAll = async (): Promise<void> => {
       await untilAway(left, serversAtOnce, async (name) => {
-        const report = await reportOn(name, of, run);
+        const report = await reportOn(name);
         if (report === undefined) return;
         finished.push(report);
         reported += 1;
@@ -211,16 +168,6 @@ export function createAuditRuns(parts: Parts, auditServer: AuditServer): AuditRu
     goOn: run,
     unfinished,
   };
-}
-
-interface Run {
-  readonly previous: Slot | null;
-  readonly letGo: LetGo;
-}
-
-interface Seen {
-  readonly findings: readonly Finding[];
-  readonly counts: AuditCounts;
 }
 
 /** What the pages of an audit add up to. */

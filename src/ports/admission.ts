@@ -24,7 +24,10 @@ export interface Admission {
   admit(request: AdmissionRequest): undefined | Millis | Promise<undefined | Millis>;
   /** A 429 from the vault: slow down (F7). */
   throttled(vault: string): void;
-  /** Use of the last window by all instances, in points, and by key shape in operations; with the store away, as far as this one knows. Never rejects. */
+  /**
+   * Use of the last window by all instances, in points, and by key shape in operations: by what the others had told at most a second ago;
+   * with the store away, as far as this one knows. Never rejects.
+   */
   usage(vault: string): Promise<{
     readonly used: number;
     readonly limit: number;

@@ -77,6 +77,6 @@ export interface AuditStore {
   findings(slot: Slot, request: PageRequest & { readonly changes: readonly FindingChange[] }): Promise<Page<AuditFinding>>;
   /** Whether the text has the form of a `next` of findings. A page behind any other text is empty. */
   isFindingCursor(text: string): boolean;
-  /** What was wrong at this server or vault, without what was resolved. */
-  findingsOf(slot: Slot, of: SubjectKind, name: string): Promise<readonly AuditFinding[]>;
+  /** What was wrong at these servers or vaults, by name, without what was resolved; nothing of those where nothing was. Names that follow one another are read best. */
+  findingsOf(slot: Slot, of: SubjectKind, names: readonly string[]): Promise<ReadonlyMap<string, readonly AuditFinding[]>>;
 }

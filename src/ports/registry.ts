@@ -30,6 +30,13 @@ export interface Registry {
   readVaults(): Promise<readonly Vault[]>;
 
   /**
+   * Fresh from the store as `readServer`, in one read, and not into the copy: for those who go through all servers. Names that follow one
+   * another are read best.
+   * @returns those that one read could tell, by name. One that is missing may be there: `readServer` says.
+   */
+  readTogether(names: readonly string[]): Promise<ReadonlyMap<string, RegisteredServer>>;
+
+  /**
    * Stores a vault unless its name or its URI is taken.
    * @returns the vault that is stored under this name or URI: the one given, or the one that was there first.
    */

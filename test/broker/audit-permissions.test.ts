@@ -190,6 +190,34 @@ describe('permission audit', () => {
     expect((await read(one)).finishedAt).not.toBeNull();
   });
 
+  it('P1: a server that changes while those before it in its page wait is seen as it is by then', async () => {
+    await addServers(3);
+    await fleet.addServer('sql-last', { links: [linkTo('west', 'k3')] });
+    one.budget.used = 999;
+    await fleet.audit(one, 20_000);
+    await fleet.addServer('sql-last', { links: [linkTo('west', 'k2')] });
+    one.budget.used = 0;
+    await fleet.clock.advance(60_000);
+    expect((await read(one)).counts.servers).toBe(4);
+    const keys = new Set(fleet.vaults.calls.map(({ keyId }) => keyId));
+    expect(keys).toContain(keyIdOf('west', 'k2'));
+    expect(keys).not.toContain(keyIdOf('west', 'k3'));
+  });
+
+  it('P1: where what the audit before found cannot be read, all is new, and no run is stopped', async () => {
+    await fleet.addServer('sql-alone', { links: [linkTo('west', 'k1')] });
+    await fleet.audit(one);
+    await fleet.clock.advance(6 * hour);
+    fleet.store.before = (access, key) => {
+      if (access === 'read' && key.includes(slot)) throw new Unreadable('a row');
+    };
+    await fleet.audit(fleet.start('two'), 60_000);
+    fleet.store.before = undefined;
+    const audit = await read(one, nextSlot);
+    expect(audit.finishedAt).not.toBeNull();
+    expect(audit.findings.items).toMatchObject([{ server: 'sql-alone', code: 'NoStandby', change: 'new' }]);
+  });
+
   it('P1: a server that cannot be read keeps no other from being seen; what was found there before stands', async () => {
     await addServers(30);
     await fleet.addServer('sql-alone', { links: [linkTo('west', 'k1')] });

@@ -73,6 +73,10 @@ export function describeAuditStore(name: string, factory: () => Promise<AuditRig
       }
     }
 
+    async function foundAt(name: string): Promise<readonly AuditFinding[] | undefined> {
+      return (await b.findingsOf(slot, 'server', [name])).get(name);
+    }
+
     it('P1: an audit is begun once a slot; the second is told of the first', async () => {
       expect(await a.begin(anAudit())).toMatchObject(anAudit());
       expect(await b.begin(anAudit({ startedAt: instant(morning + 5) }))).toMatchObject(anAudit());
@@ -136,9 +140,9 @@ export function describeAuditStore(name: string, factory: () => Promise<AuditRig
             : null,
         );
       expect(await save('me')).toBeNull();
-      expect(await b.findingsOf(slot, 'server', 'sql-a')).toEqual([]);
+      expect(await foundAt('sql-a')).toEqual([]);
       expect(await save('other')).toMatchObject({ left: ['sql-b'], counts: { warnings: 1 } });
-      expect(await b.findingsOf(slot, 'server', 'sql-a')).toEqual(mine.findings);
+      expect(await foundAt('sql-a')).toEqual(mine.findings);
       await vi.waitFor(async () => {
         const { items } = await events.page({ after: null, limit: 10, since: null, subject: null });
         expect(items.map(({ id }) => id)).toEqual(['found-other']);
@@ -169,10 +173,26 @@ export function describeAuditStore(name: string, factory: () => Promise<AuditRig
       expect(await allFindings(10, ['resolved'])).toEqual([[gone]]);
       expect(await allFindings(10, ['new'])).toEqual([[]]);
       expect(await allFindings(10)).toEqual([[stays]]);
-      expect(await b.findingsOf(slot, 'server', 'sql-a')).toEqual([stays]);
+      expect(await foundAt('sql-a')).toEqual([stays]);
       // A name that begins with another is another.
-      expect(await b.findingsOf(slot, 'server', 'sql')).toEqual([]);
-      expect(await b.findingsOf(slot, 'vault', 'sql-a')).toEqual([]);
+      expect(await foundAt('sql')).toEqual([]);
+      expect(await b.findingsOf(slot, 'vault', ['sql-a'])).toEqual(new Map([['sql-a', []]]));
+    });
+
+    it('findings of many are read together, each under its name, also where one name begins another', async () => {
+      await cut([anAuditPage()]);
+      const names = ['sql', 'sql-a', 'sql-a1', 'sql-b'];
+      const found = (name: string): AuditFinding[] =>
+        Array.from({ length: 50 }, (_unused, i) => anAuditFinding({ server: name, detail: `finding ${i}`, change: 'continued' }));
+      for (const name of [...names, 'sql-c']) await report({ of: 'server', name, findings: found(name) });
+      expect(await b.findingsOf(slot, 'server', names)).toEqual(new Map(names.map((name) => [name, found(name)])));
+      expect(await b.findingsOf(slot, 'server', ['sql-a', 'sql-none'])).toEqual(
+        new Map([
+          ['sql-a', found('sql-a')],
+          ['sql-none', []],
+        ]),
+      );
+      expect(await b.findingsOf(slot, 'server', [])).toEqual(new Map());
     });
 
     it.each(['', 'sql-a', '0~', 'found:0:sql-a:0000~'])('a text of another form is no cursor: `%s`', (text) => {

@@ -200,6 +200,37 @@ export function describeRegistry(name: string, factory: () => Promise<RegistryRi
       expect(await b.registry.serverNames('sql-c', 2)).toEqual([]);
     });
 
+    it('many are read together, fresh, whole, and not into the copy; who is not there is missing', async () => {
+      const links = [aLink(), aLink({ role: 'standby', standbyOf: keyId(), keyId: keyId('kv-north'), vault: 'kv-north', rank: 1 })];
+      const stored = await Promise.all(
+        ['sql', 'sql-a', 'sql-a1', 'sql-b'].map((name) =>
+          a.registry.changeServer(name, () => ({ next: aRegistered(name, [['orders', 'GeneralPurpose']], links), events: [] })),
+        ),
+      );
+      await put(a.registry, 'sql-gone');
+      await a.registry.changeServer('sql-gone', () => ({ next: null, events: [] }));
+      const names = ['sql-b', 'sql', 'sql-none', 'sql-a1', 'sql-gone'];
+      const read = await b.registry.readTogether(names);
+      expect([...read].sort(([one], [other]) => (one < other ? -1 : 1))).toEqual([
+        ['sql', stored[0]],
+        ['sql-a1', stored[2]],
+        ['sql-b', stored[3]],
+      ]);
+      expect(names.map((name) => b.registry.peekServer(name))).toEqual(names.map(() => undefined));
+      expect(await b.registry.readTogether([])).toEqual(new Map());
+    });
+
+    it('of servers with more rows than one read gives, read together, none is told in part', async () => {
+      const databases = Array.from({ length: 600 }, (_unused, number) => [`db-${number}`, 'GeneralPurpose'] as const);
+      const stored = new Map<string, RegisteredServer | undefined>();
+      for (const name of ['sql-a', 'sql-b']) {
+        for (let size = 90; size < databases.length + 90; size += 90)
+          stored.set(name, await put(a.registry, name, databases.slice(0, size)));
+      }
+      const read = await b.registry.readTogether(['sql-a', 'sql-b']);
+      for (const [name, registered] of read) expect(registered).toEqual(stored.get(name));
+    });
+
     it('store away: the copy serves on, everything else rejects with StoreAway, and all is as before afterwards', async () => {
       const stored = await put(a.registry, 'sql-demo');
       await rig.setAway(true);
@@ -208,6 +239,7 @@ export function describeRegistry(name: string, factory: () => Promise<RegistryRi
       await expect(put(a.registry, 'sql-demo')).rejects.toBeInstanceOf(StoreAway);
       await expect(a.registry.addVault(aVault())).rejects.toBeInstanceOf(StoreAway);
       await expect(a.registry.serverNames(null, 1)).rejects.toBeInstanceOf(StoreAway);
+      await expect(a.registry.readTogether(['sql-demo'])).rejects.toBeInstanceOf(StoreAway);
       await expect(a.registry.refresh()).rejects.toBeInstanceOf(StoreAway);
       await rig.setAway(false);
       expect(await a.registry.readServer('sql-demo')).toEqual(stored);

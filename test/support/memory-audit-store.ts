@@ -1,6 +1,6 @@
 import type { Audit, AuditFinding, Slot } from '../../src/domain/audit.ts';
 import type { BrokerEvent } from '../../src/domain/event.ts';
-import type { AuditPage, AuditProgress, AuditReport, AuditStore, SubjectKind } from '../../src/ports/audit-store.ts';
+import type { AuditPage, AuditProgress, AuditReport, AuditStore } from '../../src/ports/audit-store.ts';
 import { putEvents } from './memory-event-log.ts';
 import type { MemoryStore } from './memory-store.ts';
 
@@ -85,12 +85,11 @@ export function createMemoryAuditStore(store: MemoryStore): AuditStore {
 
     isFindingCursor: (text) => /^\d+$/.test(text),
 
-    async findingsOf(slot, of: SubjectKind, name): Promise<readonly AuditFinding[]> {
+    async findingsOf(slot, of, names) {
       const reports = (await read(slot))?.reports ?? [];
-      return reports
-        .filter((report) => report.of === of && report.name === name)
-        .flatMap(({ findings }) => findings)
-        .filter(({ change }) => change !== 'resolved');
+      const foundAt = (name: string): readonly AuditFinding[] =>
+        reports.filter((report) => report.of === of && report.name === name).flatMap(({ findings }) => findings);
+      return new Map(names.map((name) => [name, foundAt(name).filter(({ change }) => change !== 'resolved')]));
     },
   };
 }

@@ -2,6 +2,7 @@ import type { RegisteredServer } from '../../src/domain/server.ts';
 import type { Vault } from '../../src/domain/vault.ts';
 import type { Registry } from '../../src/ports/registry.ts';
 import type { BrokerEvent } from '../../src/domain/event.ts';
+import { Unreadable } from '../../src/ports/store.ts';
 import { putEvents } from './memory-event-log.ts';
 import type { MemoryStore } from './memory-store.ts';
 
@@ -35,6 +36,15 @@ export function createMemoryRegistry(store: MemoryStore): MemoryRegistry {
     peekVaults: () => vaults,
     readServer,
     readVaults,
+    async readTogether(names) {
+      try {
+        const read = await Promise.all(names.map((name) => store.read<RegisteredServer | undefined>(`server/${name}`, undefined)));
+        return new Map(read.flatMap(({ value }) => (value === undefined ? [] : [[value.server.name, value]])));
+      } catch (error) {
+        if (error instanceof Unreadable) return new Map();
+        throw error;
+      }
+    },
     async addVault(vault) {
       const holder = (known: readonly Vault[]): Vault | undefined =>
         known.find(({ name }) => name === vault.name) ?? known.find(({ uri }) => uri === vault.uri);

@@ -1,5 +1,5 @@
 import { StoreAway } from '../../src/ports/store.ts';
-import type { PartitionQuery, Row, RowKey, Store, StoredRow, Table, TableName, Write } from '../../src/adapters/tables/table.ts';
+import type { Listing, PartitionQuery, Row, RowKey, Store, StoredRow, Table, TableName, Write } from '../../src/adapters/tables/table.ts';
 
 /** One instance's way to tables in memory, with the faults that a test wants. */
 export interface MemoryTables extends Store {
@@ -51,19 +51,20 @@ export function createMemoryTables(pageLimit = 1000): { open(): MemoryTables } {
         await store.afterRead?.();
         return answer;
       };
+      const listing = (which: (row: StoredRow) => boolean, limit: number): Listing => {
+        const found = sorted(stored.values()).filter(which).slice(0, limit);
+        return { rows: found, reads: Math.max(1, Math.ceil(found.length / pageLimit)) };
+      };
       return {
         get: async (key) => read(() => stored.get(keyOf(key))),
-        list: async (query, limit = Infinity) =>
-          read(() => {
-            const found = sorted(stored.values()).filter((row) => inRange(row, query));
-            return { rows: found.slice(0, limit), reads: Math.max(1, Math.ceil(Math.min(found.length, limit) / pageLimit)) };
-          }),
+        list: async (query, limit = Infinity) => read(() => listing((row) => inRange(row, query), limit)),
         beyond: async (after, limit) =>
           read(() =>
             sorted(stored.values())
               .filter(({ partition }) => partition > after)
               .slice(0, limit),
           ),
+        between: async (first, last, limit) => read(() => listing(({ partition }) => partition >= first && partition <= last, limit)),
         async write(writes) {
           await store.beforeWrite?.(name, writes);
           touch();

@@ -140,11 +140,24 @@ export function createAuditStore(store: Store, outbox: Outbox): AuditStore {
     findings: (slot, request) => pageOfFindings(table, slot, request),
     isFindingCursor: (text) => cursorForm.test(text),
 
-    async findingsOf(slot, of, name) {
-      const { rows } = await table.list({ partition: slot, ...subjectRows(of, name) });
-      return rows.flatMap((row) => jsonValue<readonly AuditFinding[]>(row)).filter(({ change }) => change !== 'resolved');
+    async findingsOf(slot, of, names) {
+      const ranges = names.map((name) => subjectRows(of, name));
+      // Not the first and the last name: `ab` is before `ab-c`, and its rows are behind.
+      const from = ranges.map((range) => range.from).sort()[0];
+      const below = ranges
+        .map((range) => range.below)
+        .sort()
+        .at(-1);
+      if (from === undefined || below === undefined) return new Map();
+      const { rows } = await table.list({ partition: slot, from, below });
+      const parts = Map.groupBy(rows, ({ row }) => row.split(':')[2] ?? '');
+      return new Map(names.map((name) => [name, (parts.get(name) ?? []).flatMap(unresolved)]));
     },
   };
+}
+
+function unresolved(part: StoredRow): readonly AuditFinding[] {
+  return jsonValue<readonly AuditFinding[]>(part).filter(({ change }) => change !== 'resolved');
 }
 
 interface Decided<T> {

@@ -27,6 +27,7 @@ export function createAzureTable(client: TableClient, limit: Millis): AzureTable
     },
     list: (range, most = Infinity) => query(caller, rangeFilter(range), most),
     beyond: async (after, most) => (await query(caller, odata`PartitionKey gt ${after}`, most)).rows,
+    between: (first, last, most) => query(caller, odata`PartitionKey ge ${first} and PartitionKey le ${last}`, most),
     async write(writes) {
       const send = async (abortSignal: AbortSignal): Promise<boolean> => {
         await (writes.length === 1

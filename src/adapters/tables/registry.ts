@@ -9,7 +9,7 @@ import { createTurns } from '../../ports/turns.ts';
 import type { Outbox } from './outbox.ts';
 import { createRegistryCopy, type Order, type RegistryCopy } from './registry-copy.ts';
 import { createRefresh } from './registry-refresh.ts';
-import { changeStep, finishRemoval, readPartition, type Partition } from './server-partition.ts';
+import { changeStep, finishRemoval, readPartition, readPartitions, type Partition } from './server-partition.ts';
 import { isTombstone } from './server-rows.ts';
 import { listStandings, markStanding } from './standings.ts';
 import type { Settle } from './standings.ts';
@@ -60,6 +60,7 @@ export function createRegistry(
     peekVault: (name) => copy.vault(name),
     peekVaults: () => copy.vaults(),
     readServer: servers.read,
+    readTogether: (names) => readPartitions(store.table('servers'), names),
     readVaults,
     changeServer: servers.change,
     async addVault(vault) {

@@ -1,5 +1,5 @@
 import type { RegisteredServer } from '../../domain/server.ts';
-import { StoreAway } from '../../ports/store.ts';
+import { StoreAway, Unreadable } from '../../ports/store.ts';
 import type { EventfulStep } from './outbox.ts';
 import { belongings, differences, fromRows, guardKey, guardWrite, isTombstone, toRows, tombstone } from './server-rows.ts';
 import { transactionLimit, type RowKey, type StoredRow, type Table, type Write } from './table.ts';
@@ -11,6 +11,9 @@ export interface Partition {
   readonly guard: StoredRow | undefined;
   readonly registered: RegisteredServer | undefined;
 }
+
+/** Most rows that Tables gives in one read. */
+const rowsTogether = 1000;
 
 /** How often a partition of more than one read is read again because it changed in between. */
 const readTries = 10;
@@ -25,6 +28,27 @@ export async function readPartition(servers: Table, name: string): Promise<Parti
     before = await servers.get({ partition: name, row: guardKey });
   }
   throw new StoreAway(`server \`${name}\` changed during each of ${readTries} reads`);
+}
+
+/**
+ * Reads the partitions of many servers at once, each as one moment saw it. Those that one read cannot tell are left out: the partition at
+ * which it ended, and all where one of the rows cannot be read.
+ */
+export async function readPartitions(servers: Table, names: readonly string[]): Promise<ReadonlyMap<string, RegisteredServer>> {
+  const sorted = [...names].sort();
+  const [first, last] = [sorted[0], sorted.at(-1)];
+  if (first === undefined || last === undefined) return new Map();
+  try {
+    const { rows, reads } = await servers.between(first, last, rowsTogether);
+    if (reads > 1) return new Map();
+    const byName = Map.groupBy(rows, ({ partition }) => partition);
+    if (rows.length === rowsTogether) byName.delete(rows.at(-1)?.partition ?? '');
+    const read = sorted.map((name) => [name, fromRows(byName.get(name) ?? [])] as const);
+    return new Map(read.flatMap(([name, registered]) => (registered === undefined ? [] : [[name, registered]])));
+  } catch (error) {
+    if (error instanceof Unreadable) return new Map();
+    throw error;
+  }
 }
 
 /** The writes of a change: the guard first, then what differs; or the tombstone with as many removals as fit beside it and the events. */

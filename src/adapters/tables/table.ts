@@ -66,6 +66,8 @@ export interface Table {
   list(query: PartitionQuery, limit?: number): Promise<Listing>;
   /** Rows of all partitions beyond `after`, by partition and row key, at most `limit`. */
   beyond(after: string, limit: number): Promise<readonly StoredRow[]>;
+  /** Rows of all partitions from `first` to `last`, both included, by partition and row key, at most `limit`. */
+  between(first: string, last: string, limit: number): Promise<Listing>;
   /**
    * One transaction of 1 to 100 writes in one partition.
    * @returns false if a condition did not hold (a row to remove that is absent counts as one); then nothing was written.

@@ -55,6 +55,13 @@ describe('one server that cannot be read', () => {
     expect(names.map((name) => other.registry.peekServer(name)?.revision)).toEqual([2, undefined, 2]);
   });
 
+  it('is left out where many are read together, and keeps none from being read alone', async () => {
+    const [one] = await broken();
+    const read = await one.registry.readTogether(names);
+    expect(read.has('sql-b')).toBe(false);
+    expect((await one.registry.readServer('sql-c'))?.revision).toBe(2);
+  });
+
   it('is told to the log once, by its name, until it can be read again', async () => {
     const [one, other] = await broken();
     for (let i = 0; i < 5; i += 1) {

@@ -207,6 +207,10 @@ export function simulatedRegistry(access: Access): Registry {
       });
       return seen(name, stored);
     },
+    async readTogether(names) {
+      await trip(access);
+      return new Map(names.flatMap((name) => (newest(name) === undefined ? [] : [[name, newest(name)!] as const])));
+    },
     async serverNames(after, limit) {
       await trip(access);
       const names = [...rows.servers.keys()].filter((name) => newest(name) !== undefined && (after === null || name > after));
