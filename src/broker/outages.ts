@@ -128,7 +128,11 @@ export function createOutages(parts: Parts, access: Access, witness: Witness): O
 
   /** Only a call sent after the outage began ends it. An outage that begins in the future was stamped by a clock that jumped. */
   function ends(outageSince: Instant, sentAt: Instant): boolean {
-    return sentAt > outageSince || span(clock.now(), outageSince) > rules.gate.clockSkewMs;
+    return sentAt > outageSince || isAhead(outageSince, clock.now());
+  }
+
+  function isAhead(outageSince: Instant, now: Instant): boolean {
+    return span(now, outageSince) > rules.gate.clockSkewMs;
   }
 
   function remember(vault: string, target: WitnessTarget): void {
@@ -163,11 +167,9 @@ export function createOutages(parts: Parts, access: Access, witness: Witness): O
       remember(vault, target);
       // Begun before the outage is stored: also with the store away the circuit opens, and must be probed.
       void lookAt(vault);
-      if (access.health(vault).outageSince === null) {
-        await access.changeVault(vault, (stored) =>
-          stored.outageSince === null ? { next: { ...stored, outageSince: at }, events: [] } : null,
-        );
-      }
+      const isKnown = ({ outageSince }: VaultHealth): boolean => outageSince !== null && !isAhead(outageSince, at);
+      if (isKnown(access.health(vault))) return;
+      await access.changeVault(vault, (stored) => (isKnown(stored) ? null : { next: { ...stored, outageSince: at }, events: [] }));
     },
 
     answered,

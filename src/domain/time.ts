@@ -57,6 +57,10 @@ export function latest(...instants: readonly (Instant | null | undefined)[]): In
   return newest;
 }
 
+export function earliest(a: Instant, b: Instant): Instant {
+  return a < b ? a : b;
+}
+
 /** RFC 3339 in UTC with milliseconds, e.g. `2026-11-22T06:00:00.000Z`. */
 export function toRfc3339(at: Instant): string {
   return new Date(at).toISOString();

@@ -1,7 +1,7 @@
 import type { AccessPicture, LinkAccess, LinkRef } from '../domain/access.ts';
 import { sameLink } from '../domain/access.ts';
 import type { ServerState } from '../domain/server.ts';
-import { plus, span, toRfc3339 } from '../domain/time.ts';
+import { earliest, plus, span, toRfc3339 } from '../domain/time.ts';
 import type { Instant, Millis } from '../domain/time.ts';
 import { newestDenialReaching, newestDoubt, newestProof } from './denial.ts';
 
@@ -97,11 +97,14 @@ function operationNotRefused({ primary, primaryPicture, operation }: GateQuestio
   return forbidden('F4', `wrap was refused in vault ${primary.vault} (${refused.finding}) and has not succeeded there since`);
 }
 
-function primaryProven({ primary, primaryPicture, now }: GateQuestion, rules: GateRules): GateAnswer {
-  return proven(
-    { ref: primary, picture: primaryPicture, outageAt: primaryPicture.health.outageSince ?? now, now, maxAgeMs: rules.proofMaxAgeMs },
-    rules,
-  );
+function primaryProven(question: GateQuestion, rules: GateRules): GateAnswer {
+  const { primary, primaryPicture, now } = question;
+  return proven({ ref: primary, picture: primaryPicture, outageAt: outageAt(question), now, maxAgeMs: rules.proofMaxAgeMs }, rules);
+}
+
+/** When the outage began. One that begins in the future was stamped by a clock that has been set back since. */
+function outageAt({ primaryPicture, now }: GateQuestion): Instant {
+  return earliest(primaryPicture.health.outageSince ?? now, now);
 }
 
 function standbyNotLatched({ standby, standbyPicture }: GateQuestion): GateAnswer {
@@ -109,17 +112,9 @@ function standbyNotLatched({ standby, standbyPicture }: GateQuestion): GateAnswe
   return latch ? forbidden('F3', `the standby in vault ${standby.vault} is latched since ${toRfc3339(latch.firstDenialAt)}`) : open;
 }
 
-function standbyProven({ standby, standbyPicture, primaryPicture, now }: GateQuestion, rules: GateRules): GateAnswer {
-  return proven(
-    {
-      ref: standby,
-      picture: standbyPicture,
-      outageAt: primaryPicture.health.outageSince ?? now,
-      now,
-      maxAgeMs: rules.standbyProofMaxAgeMs,
-    },
-    rules,
-  );
+function standbyProven(question: GateQuestion, rules: GateRules): GateAnswer {
+  const { standby, standbyPicture, now } = question;
+  return proven({ ref: standby, picture: standbyPicture, outageAt: outageAt(question), now, maxAgeMs: rules.standbyProofMaxAgeMs }, rules);
 }
 
 interface ProofQuestion {

@@ -4,7 +4,8 @@ import type { Access } from '../../src/broker/access.ts';
 import type { Parts } from '../../src/broker/parts.ts';
 import type { Sight, WitnessTarget } from '../../src/broker/witness.ts';
 import { soundVault } from '../../src/domain/access.ts';
-import { millis } from '../../src/domain/time.ts';
+import type { Change, VaultHealth } from '../../src/domain/access.ts';
+import { instant, millis } from '../../src/domain/time.ts';
 import type { RegisteredServer } from '../../src/domain/server.ts';
 import type { CircuitState } from '../../src/ports/circuits.ts';
 import { aLatch, aRegisteredWith, gateRules } from '../support/builders.ts';
@@ -20,6 +21,7 @@ function rig() {
     latched: false,
     registered: undefined as RegisteredServer | undefined,
     looked: [] as string[],
+    health: soundVault,
   };
   const parts = {
     clock,
@@ -29,7 +31,11 @@ function rig() {
     log: () => undefined,
   } as unknown as Parts;
   const known = (): unknown => ({ latch: seen.latched ? aLatch() : null });
-  const access = { health: () => soundVault, known } as unknown as Access;
+  const changeVault = (_vault: string, decide: (stored: VaultHealth) => Change<VaultHealth>): Promise<void> => {
+    seen.health = decide(seen.health)?.next ?? seen.health;
+    return Promise.resolve();
+  };
+  const access = { health: () => seen.health, known, changeVault } as unknown as Access;
   const witness = {
     look: ({ ref }: WitnessTarget) => {
       seen.looked.push(ref.keyId);
@@ -37,10 +43,11 @@ function rig() {
       return Promise.resolve(seen.sight);
     },
   };
-  const { lookAgain } = createOutages(parts, access, witness);
+  const { lookAgain, met } = createOutages(parts, access, witness);
   return {
     clock,
     seen,
+    met,
     /** A call finds the circuit open, at a link that is registered. */
     lookAgain(vault: string, target: WitnessTarget) {
       seen.registered = target.registered;
@@ -106,5 +113,21 @@ describe('F2: a circuit that a call found open is probed, whatever opened it', (
     for (let i = 0; i < 100; i += 1) lookAgain('kv-west', target());
     await clock.advance(1999);
     expect(seen.looked).toHaveLength(1);
+  });
+});
+
+describe('F3: when an outage began', () => {
+  test.each([
+    ['is what the first call that met it says', 0, 0],
+    ['is what was stored first, by a clock a little ahead too', 1500, 1500],
+    ['is stamped anew where a clock that ran ahead has stamped it', 7 * 3_600_000, 60_000],
+  ])('%s', async (_what, stampedMs, began) => {
+    const { clock, seen, met } = rig();
+    const start = clock.now();
+    seen.registered = target().registered;
+    await met('kv-west', target(), instant(start + stampedMs));
+    await clock.advance(60_000);
+    await met('kv-west', target(), clock.now());
+    expect(seen.health.outageSince).toBe(start + began);
   });
 });

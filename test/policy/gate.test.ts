@@ -178,8 +178,11 @@ describe("F3: the standby's proof is at most 24 hours older than the beginning o
     expect(ask({ standbyPicture }).open).toBe(false);
   });
 
-  test('where the beginning is not stored yet, now is', () => {
-    const primaryPicture = aPicture([anUntried(ref, { provenAt: at(-minute) })]);
+  test.each([
+    ['is not stored yet', null],
+    ['was stamped by a clock that ran ahead', at(7 * hour)],
+  ])('where the beginning %s, now is', (_what, outageSince) => {
+    const primaryPicture = aPicture([anUntried(ref, { provenAt: at(-minute) })], { outageSince });
     const aged = (ms: number): boolean => ask({ primaryPicture, standbyPicture: standbyWith({ provenAt: at(5 * second - ms) }) }).open;
     expect([aged(24 * hour), aged(24 * hour + 1)]).toEqual([true, false]);
   });
