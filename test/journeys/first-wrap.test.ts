@@ -26,7 +26,6 @@ interface OpenApiOperation {
 describe('the seeded fleet', () => {
   it('C1: one wrap is one wrapKey and one unwrap is one unwrapKey at the vault, and nothing else', async (context) => {
     const { control, asHost } = journeys.begin(context);
-    await control('POST /reset');
     const dek = randomDek();
     const wrapped = await asHost('sql-demo', 'POST /v1/servers/sql-demo/databases/orders/wrap', { dek });
     expect(wrapped.status).toBe(200);
