@@ -79,6 +79,7 @@ function rulesFrom({ audits, tenantId, budgets, circuits, failover, keys, server
     probeMs: circuits.probeMs,
     instanceGoneMs: seconds(45),
     auditShare: audits.share,
+    auditPace: audits.pace,
     auditRunMs: audits.runMs,
   };
 }

@@ -153,7 +153,7 @@ function grouped(v: Values) {
       queueLength: v.queueLength,
     },
     keys: { maxStandbys: v.maxStandbys },
-    audits: { share: v.auditShare, runMs: v.auditRunMs },
+    audits: { share: v.auditShare, pace: v.auditPace, runMs: v.auditRunMs },
     records: { commitMs: v.recordCommitMs, queueLength: v.recordQueue },
     webhooks: { targets: v.webhooks, origin: v.webhookOrigin, source: v.deployment },
     telemetry: { endpoint: v.telemetryEndpoint, insights: v.insights, insightsIdentity: v.insightsIdentity, deployment: v.deployment },

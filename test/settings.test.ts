@@ -31,6 +31,7 @@ describe('settings', () => {
     expect(settingsOf()).toMatchInlineSnapshot(`
       {
         "audits": {
+          "pace": 0.2,
           "runMs": 480000,
           "share": 0.5,
         },

@@ -8,7 +8,7 @@ const lookAgainMs = millis(1000);
 /** A vault without room for so long is left alone for as long: what waits for it is taken up at a later turn. */
 const patienceMs = 30_000;
 
-/** What an audit may still spend at a vault, by the last look at its use. Times by the monotonic clock. */
+/** What an audit may still spend at a vault, by the last look at its use. Times by the monotonic clock, in ms. */
 interface Room {
   readonly at: number;
   points: number;
@@ -22,8 +22,9 @@ interface Room {
 
 /**
  * P1: an audit uses what traffic leaves. It goes to a vault only while the use of the last window, its own included, is below its share of the
- * budget; and then as the last class of the queue (B4). The calls to one vault ask one after another, and what the share allows in a window is
- * spread over it: in a burst, traffic would wait behind it at the vault and in this instance. Vaults are paced side by side.
+ * budget; and then as the last class of the queue (B4). It has six hours: so it goes at a pace that leaves the most of the budget unused, for
+ * the storm that comes just then. The calls to one vault begin one after another, evenly: in a burst, traffic would wait behind them at the
+ * vault and in this instance. Vaults are paced side by side.
  * @param end monotonic milliseconds at which the run ends.
  */
 export function behindTraffic({ admission, clock, rules }: Pick<Parts, 'admission' | 'clock' | 'rules'>, end: number): LetGo {
@@ -34,9 +35,9 @@ export function behindTraffic({ admission, clock, rules }: Pick<Parts, 'admissio
     const known = rooms.get(vault);
     if (known !== undefined && clock.elapsed() - known.at < lookAgainMs) return known;
     const { used, limit, windowMs } = await admission.usage(vault);
-    const share = limit * rules.auditShare;
     const { fullUntil = 0, nextAt = 0 } = known ?? {};
-    const room = { at: clock.elapsed(), points: share - used, msAPoint: windowMs / share, fullUntil, nextAt };
+    const msAPoint = windowMs / (limit * rules.auditPace);
+    const room = { at: clock.elapsed(), points: limit * rules.auditShare - used, msAPoint, fullUntil, nextAt };
     rooms.set(vault, room);
     return room;
   }

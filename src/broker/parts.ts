@@ -46,6 +46,8 @@ export interface BrokerRules {
   readonly instanceGoneMs: Millis;
   /** P1: an audit goes to a vault only while less than this share of its rate budget is used. */
   readonly auditShare: number;
+  /** P1: an instance uses at most this share of it for an audit. */
+  readonly auditPace: number;
   /** P1: one run of an audit ends after this, before the platform ends the function. */
   readonly auditRunMs: Millis;
 }

@@ -180,6 +180,15 @@ export const entries = {
     0.05,
     0.95,
   ),
+  auditPace: share(
+    [
+      'KEYBROKER_AUDIT_PACE',
+      0.2,
+      "of a vault's rate budget an instance uses so much for a permission audit at most, so that a storm meets an unused one (P1)",
+    ],
+    0.01,
+    0.95,
+  ),
   auditRunMs: span(
     ['KEYBROKER_AUDIT_RUN_MS', 8 * minute, 'one run of a permission audit; the rest is left to the next (P1)'],
     10 * second,

@@ -15,28 +15,32 @@ function rig(used = 0) {
     admit: () => undefined,
     usage: () => Promise.resolve({ used, limit: 1000, windowMs: millis(10_000), byKeyType: {} }),
   };
-  const letGo = behindTraffic({ admission, clock, rules: { auditShare: 0.5 } } as unknown as Parts, began + 60_000);
+  const letGo = behindTraffic({ admission, clock, rules: { auditShare: 0.5, auditPace: 0.2 } } as unknown as Parts, began + 60_000);
   const ask = async (vault: string): Promise<void> => {
     if (await letGo({ ...request, vault })) (at[vault] ??= []).push(clock.elapsed() - began);
   };
   return { clock, at, ask };
 }
 
-test('P1: what the share allows in a window is spread over it: 250 calls in 10 s, 40 ms apart', async () => {
+test('P1: what the pace allows in a window is spread over it: 100 calls in 10 s, 100 ms apart', async () => {
   const { clock, at, ask } = rig();
   for (let call = 0; call < 300; call += 1) void ask('kv-west');
   await clock.advance(9_999);
-  expect(at['kv-west']).toEqual(Array.from({ length: 250 }, (_unused, call) => call * 40));
+  expect(at['kv-west']).toEqual(Array.from({ length: 100 }, (_unused, call) => call * 100));
 });
 
 test('P1: vaults are paced side by side', async () => {
   const { clock, at, ask } = rig();
   for (let call = 0; call < 3; call += 1) for (const vault of ['kv-west', 'kv-north']) void ask(vault);
-  await clock.advance(80);
-  expect(at).toEqual({ 'kv-west': [0, 40, 80], 'kv-north': [0, 40, 80] });
+  await clock.advance(200);
+  expect(at).toEqual({ 'kv-west': [0, 100, 200], 'kv-north': [0, 100, 200] });
 });
 
-test('P1: a vault of which traffic uses more than the share is left alone', async () => {
+test('P1: what traffic uses is no reason to be slower, up to the share; then the vault is left alone', async () => {
+  const busy = rig(450);
+  for (let call = 0; call < 3; call += 1) void busy.ask('kv-west');
+  await busy.clock.advance(200);
+  expect(busy.at).toEqual({ 'kv-west': [0, 100, 200] });
   const { clock, at, ask } = rig(500);
   void ask('kv-west');
   await clock.advance(29_000);

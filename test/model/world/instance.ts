@@ -36,6 +36,7 @@ export const rules: BrokerRules = {
   probeMs: seconds(2),
   instanceGoneMs: seconds(45),
   auditShare: 0.5,
+  auditPace: 0.2,
   auditRunMs: minutes(4),
 };
 
