@@ -37,7 +37,7 @@ export interface AuditRuns {
 }
 
 /** So many pages at once: pages from all over the list of names, so that vaults are worked on side by side, a slow one among them. */
-const pagesAtOnce = 24;
+const pagesAtOnce = 48;
 /**
  * So many servers of a page at once. Those of a page mostly lie in one vault, of whose budget two or three use all that an audit may; more
  * would only wait, and what they hold meanwhile, and all begin at once when there is room, is felt by the traffic beside them.
@@ -98,7 +98,7 @@ export function createAuditRuns(parts: Parts, auditServer: AuditServer): AuditRu
       }
       const free = open.filter((page) => isFree(page, clock.now()));
       let reported = 0;
-      await untilAway(strided(free, pagesAtOnce), pagesAtOnce, async (page) => {
+      await untilAway(scattered(free), pagesAtOnce, async (page) => {
         const claim = clock.elapsed() < end ? await pages.claim(slot, page) : null;
         if (claim !== null) reported += await workOn(claim, { previous, letGo });
       });
@@ -190,8 +190,11 @@ async function untilAway<T>(items: readonly T[], atOnce: number, work: (item: T)
   for (const error of met) throw error;
 }
 
-/** The same pages in an order that begins all over the list: those that are next to one another by name mostly lie in the same vaults. */
-function strided<T>(items: readonly T[], strides: number): readonly T[] {
-  const length = Math.ceil(items.length / strides);
-  return Array.from({ length }, (_unused, offset) => items.filter((_item, i) => i % length === offset)).flat();
+/**
+ * The same pages in an order of which every part is spread evenly over the list (by the fractional parts of multiples of the golden ratio):
+ * those that are next to one another by name mostly lie in the same vaults, and each vault should be worked on from first to last.
+ */
+function scattered(pages: readonly AuditPage[]): readonly AuditPage[] {
+  const place = ({ number }: AuditPage): number => (number * 0.618033988749895) % 1;
+  return pages.toSorted((a, b) => place(a) - place(b));
 }
