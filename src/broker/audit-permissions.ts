@@ -36,7 +36,10 @@ export interface AuditRuns {
   unfinished(): Promise<readonly Audit[]>;
 }
 
-/** So many pages at once: pages from all over the list of names, so that vaults are worked on side by side, a slow one among them. */
+/**
+ * So many pages at once, but no more than half of what is free, so that other instances find some: pages from all over the list of names, so
+ * that vaults are worked on side by side, a slow one among them.
+ */
 const pagesAtOnce = 48;
 /**
  * So many servers of a page at once. Those of a page mostly lie in one vault, of whose budget two or three use all that an audit may; more
@@ -98,7 +101,7 @@ export function createAuditRuns(parts: Parts, auditServer: AuditServer): AuditRu
       }
       const free = open.filter((page) => isFree(page, clock.now()));
       let reported = 0;
-      await untilAway(scattered(free), pagesAtOnce, async (page) => {
+      await untilAway(scattered(free), Math.min(pagesAtOnce, Math.ceil(free.length / 2)), async (page) => {
         const claim = clock.elapsed() < end ? await pages.claim(slot, page) : null;
         if (claim !== null) reported += await workOn(claim, { previous, letGo });
       });
