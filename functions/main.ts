@@ -4,6 +4,7 @@ import './operations.ts';
 import './registry.ts';
 import './reports.ts';
 import './timers.ts';
+import './unknown.ts';
 
 // Without streaming the host passes on no body that comes in chunks.
 app.setup({ enableHttpStream: true });

@@ -38,7 +38,9 @@ import type { WireHandler } from './http/exchange.ts';
 import { serveMisconfigured } from './http/misconfigured.ts';
 import { createReadJson } from './http/read-json.ts';
 import type { Route } from './http/route.ts';
+import { routes } from './http/routes.ts';
 import { createServe } from './http/serve.ts';
+import { serveUnknownPath } from './http/unknown-path.ts';
 import { associationPoints } from './policy/association.ts';
 import { StoreAway } from './ports/store.ts';
 import { processSettings } from './settings.ts';
@@ -47,6 +49,8 @@ import type { Settings } from './settings.ts';
 /** What the triggers are given. */
 export interface Broker {
   serve(route: Route): WireHandler;
+  /** What is no route. */
+  readonly serveUnknownPath: WireHandler;
   /** The `accessWatch` timer. */
   watch(): Promise<void>;
   /** The `permissionAudit` timer. */
@@ -170,10 +174,10 @@ function start(settings: Settings, warnings: readonly string[]): Broker {
     events,
     deliveries: createDeliveries(store),
     webhooks: createWebhooks({ ...settings.webhooks, clock }),
-    accessLog: createAccessLog(store, clock, outbox),
-    association: createAssociationLedger(store, clock, (counts) => associationPoints(counts, rules.association)),
+    accessLog: createAccessLog(store, clock, outbox, tell),
+    association: createAssociationLedger(store, clock, (counts) => associationPoints(counts, rules.association), tell),
     audits: createAuditStore(store, outbox),
-    instances: createInstances(store),
+    instances: createInstances(store, tell),
     history: createHistory(store),
     controlPlane: createControlPlane({ clock, identities, endpoint: settings.controlPlane.endpoint }),
     permissions: createPermissions({ clock, identities, endpoint: settings.controlPlane.endpoint }),
@@ -188,6 +192,7 @@ function start(settings: Settings, warnings: readonly string[]): Broker {
   const roads = metered({ parts, roads: unmetered, waiting, telemetry });
   return {
     serve: serving(roads, settings, warnings),
+    serveUnknownPath: serveUnknownPath(routes, clock),
     watch: roads.watch,
     auditPermissions: roads.auditPermissions,
     async close() {
@@ -221,6 +226,7 @@ function refuseToStart(problems: readonly string[]): Broker {
 
   return {
     serve: serveMisconfigured(problems, clock),
+    serveUnknownPath: serveUnknownPath(routes, clock),
     watch: () => Promise.resolve(),
     auditPermissions: () => Promise.resolve(),
     close: () => Promise.resolve(),

@@ -72,7 +72,8 @@ export interface LastHour {
 }
 
 export interface VaultStatus extends VaultView {
-  readonly latches: { readonly suspected: number; readonly confirmed: number };
+  /** Links by their latch. `unknown`: so many rows of what is known of access cannot be read; while there is one, nothing fails over from the vault (F3). */
+  readonly latches: { readonly suspected: number; readonly confirmed: number; readonly unknown: number };
   /** Since when the vault does not answer, and since when standbys serve in its stead; null while it answers. */
   readonly outageSince: Instant | null;
   readonly failoverSince: Instant | null;

@@ -7,14 +7,13 @@ import type { Link, RegisteredServer } from '../domain/server.ts';
 import { millis } from '../domain/time.ts';
 import type { Instant, Millis } from '../domain/time.ts';
 import type { Vault } from '../domain/vault.ts';
-import { deniesAccess } from '../policy/audit-rules.ts';
 import { acceptable, candidateFindings, findingOf, placeFindings, standbyFindings, standbyMissing } from '../policy/key-rules.ts';
 import type { Candidate } from '../policy/key-rules.ts';
 import type { AttemptParts } from './key-call.ts';
+import { seePrimary } from './primary-denials.ts';
 import { candidateRef, createProveKey } from './prove-key.ts';
-import type { ProvenKey } from './prove-key.ts';
+import type { HeldBack, ProvenKey } from './prove-key.ts';
 import { createSettleProof } from './settle-proof.ts';
-import { refOf } from './witness.ts';
 
 /** A primary and its standbys that were asked about. */
 export interface ProvenGroup {
@@ -85,15 +84,15 @@ export function createProveGroup(all: Pick<AttemptParts, 'parts' | 'access' | 'o
     ];
   }
 
-  /** Whether the primary is linked already and denies access, as far as is known. */
-  async function denies({ registered }: GroupWanted, { keyId }: Candidate): Promise<boolean> {
-    const link = registered.links.find((one) => one.keyId === keyId);
-    if (link === undefined) return false;
-    const ref = refOf(registered, link);
-    return deniesAccess(await access.picture(link.vault), ref, access.provenAt(ref), {
-      now: clock.now(),
-      clockSkewMs: rules.gate.clockSkewMs,
-    });
+  /** The proof, when what was met in it is settled. Rejects with `StoreAway`. */
+  async function settled<P extends Pick<ProvenKey, 'replies' | 'away'>>(
+    registered: RegisteredServer,
+    key: Candidate,
+    proof: P,
+  ): Promise<P> {
+    await settle(registered, key, proof.replies);
+    if (proof.away !== null) throw proof.away;
+    return proof;
   }
 
   return async (wanted) => {
@@ -111,26 +110,23 @@ export function createProveGroup(all: Pick<AttemptParts, 'parts' | 'access' | 'o
       [primary, ...standbys].map((one) => [one.keyId, access.known(candidateRef(one, identity))?.latch?.generation ?? null]),
     );
 
+    const { denies, heldBack, linked } = await seePrimary({ ...parts, access }, registered, primary);
     const proveOne = async (candidate: Candidate): Promise<ProvenKey> => {
       const canary = registered.links.find((link) => link.keyId === candidate.keyId)?.canary;
-      const proof = await prove(candidate, context, { identity, use, canary });
-      await settle(registered, candidate, proof.replies);
-      return proof;
+      const wish = { identity, use, canary, heldBack: candidate === primary ? neverHeldBack : heldBack };
+      return settled(registered, candidate, await prove(candidate, context, wish));
     };
     const proveStandbys = (): Promise<readonly ProvenKey[]> => Promise.all(standbys.slice(0, rules.maxStandbys).map(proveOne));
-    const primaryFirst = wanted.primaryFirst || (await denies(wanted, primary));
+    const primaryFirst = wanted.primaryFirst || (await denies());
     // Secondary first (K4): a protector whose standby is not proven is not even tried with the vault's write operation.
     const before = primaryFirst ? [] : await proveStandbys();
     const primaryProof = await proveOne(primary);
     const untouched = primaryFirst && !grants(primaryProof);
     const standbyProofs = primaryFirst && !untouched ? await proveStandbys() : before;
-    const linked = registered.links.some(({ keyId }) => keyId === primary.keyId);
     const parity = await Promise.all(
-      (deniedHere(primaryProof, linked) ? [] : standbyProofs).map(async (standby) => {
-        const proof = await proveParity(standby, primaryProof, identity);
-        await settle(registered, standby.candidate, proof.replies);
-        return proof;
-      }),
+      (deniedHere(primaryProof, linked) ? [] : standbyProofs).map(async (standby) =>
+        settled(registered, standby.candidate, await proveParity(standby, primaryProof, { identity, heldBack })),
+      ),
     );
 
     const pairs = standbyProofs.flatMap((standby) =>
@@ -192,6 +188,8 @@ function deniedHere({ replies }: ProvenKey, linked: boolean): boolean {
     ({ step, reply }) => !reply.ok && !reply.fault.outsideValidity && isDenial(reply.fault.class) && (linked || step === 'unwrap'),
   );
 }
+
+const neverHeldBack: HeldBack = () => Promise.resolve(undefined);
 
 /** The same thing seen in two ways is told once a link. */
 function once(findings: readonly Finding[]): readonly Finding[] {

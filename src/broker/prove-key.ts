@@ -10,6 +10,7 @@ import { findingFrom, notCalled } from '../policy/fault-findings.ts';
 import type { ProofStep } from '../policy/fault-findings.ts';
 import { acceptable, factFindings, findingOf } from '../policy/key-rules.ts';
 import type { Candidate, KeyContext } from '../policy/key-rules.ts';
+import { StoreAway } from '../ports/store.ts';
 import type { KeyTarget, Reply } from '../ports/vault.ts';
 import { layCanary, proveCanary } from './canary.ts';
 import type { Parts } from './parts.ts';
@@ -26,6 +27,8 @@ export interface ProvenKey {
   readonly replies: readonly StepReply[];
   /** Where the budget of the vault kept a step from being tried: when it is worth trying again. Null: nothing was kept back. */
   readonly retryAfterMs: Millis | null;
+  /** Where nobody could tell whether a step was held back: then it was not tried, and the proof is worth nothing. Null: everybody could. */
+  readonly away: StoreAway | null;
 }
 
 export interface StepReply {
@@ -33,9 +36,13 @@ export interface StepReply {
   readonly reply: Reply<unknown>;
 }
 
+/** Asked right before each call to the vault, after whatever it waited for. @returns what is found where it is not to be made. Rejects with `StoreAway`. */
+export type HeldBack = () => Promise<Finding | undefined>;
+
 /** In whose name and for what use a key is proven. */
 export interface ProofWish {
   readonly identity: string | null;
+  readonly heldBack: HeldBack;
   readonly use: 'protector' | 'additional';
   /** The canary of the link, where the key is linked already: it tells whether unwrap works where no new one can be laid (F4). */
   readonly canary: Canary | undefined;
@@ -48,8 +55,8 @@ export interface ProveKey {
   proveParity(
     standby: ProvenKey,
     primary: ProvenKey,
-    identity: string | null,
-  ): Promise<Pick<ProvenKey, 'findings' | 'replies' | 'retryAfterMs'>>;
+    wish: Pick<ProofWish, 'identity' | 'heldBack'>,
+  ): Promise<Pick<ProvenKey, 'findings' | 'replies' | 'retryAfterMs' | 'away'>>;
 }
 
 /** The budget counts a key of which nothing is known yet like a costly one. */
@@ -61,9 +68,17 @@ interface Step {
   /** Absent where the vault was not called. */
   readonly met?: StepReply;
   readonly retryAfterMs?: Millis;
+  readonly away?: StoreAway;
 }
 
 const untried: Step & { readonly canary?: Canary } = { findings: [] };
+
+/** Which key is asked about, and what may keep it from being asked. */
+interface Asking {
+  readonly candidate: Candidate;
+  readonly target: KeyTarget;
+  readonly heldBack: HeldBack;
+}
 
 /** What the vault answered, or why it was not called. */
 type Asked<T> = { readonly reply: Reply<T> } | { readonly notCalled: Step };
@@ -72,7 +87,7 @@ export function createProveKey(parts: Pick<Parts, 'admission' | 'circuits' | 'cl
   const { admission, circuits, rules, vaults } = parts;
 
   /** One call behind all real traffic, counted like any other. It is of the people's work, so the share that is kept for probes is not for it. */
-  async function ask<T>(candidate: Candidate, target: KeyTarget, key: KeyShape, call: () => Promise<Reply<T>>): Promise<Asked<T>> {
+  async function ask<T>({ candidate, target, heldBack }: Asking, key: KeyShape, call: () => Promise<Reply<T>>): Promise<Asked<T>> {
     const retryAfterMs = await admission.admit({
       vault: target.vault.name,
       server: candidate.server,
@@ -83,19 +98,23 @@ export function createProveKey(parts: Pick<Parts, 'admission' | 'circuits' | 'cl
       within: rules.attemptMs,
     });
     if (retryAfterMs !== undefined) return { notCalled: { findings: [notCalled(candidate)], retryAfterMs } };
+    try {
+      const found = await heldBack();
+      if (found !== undefined) return { notCalled: { findings: [found] } };
+    } catch (error) {
+      // What was met before is the caller's to settle all the same (F4).
+      if (!(error instanceof StoreAway)) throw error;
+      return { notCalled: { findings: [], away: error } };
+    }
     // An open circuit that nobody else has a key to probe with is probed by who proves one.
     const way = circuits.state(target.vault.name).state === 'closed' ? circuits.through : circuits.canary;
     const reply = await way(target.vault.name, target.keyId, call);
     return reply === undefined ? { notCalled: { findings: [notCalled(candidate)] } } : { reply };
   }
 
-  async function lay(
-    candidate: Candidate,
-    target: KeyTarget & { readonly facts: KeyFacts | undefined },
-    wish: ProofWish,
-  ): Promise<Step & { readonly canary?: Canary }> {
-    const { facts } = target;
-    const asked = await ask(candidate, target, facts ?? notYetKnown, () => layCanary(parts, target, rules.attemptMs));
+  async function lay(asking: Asking, facts: KeyFacts | undefined, wish: ProofWish): Promise<Step & { readonly canary?: Canary }> {
+    const { candidate, target } = asking;
+    const asked = await ask(asking, facts ?? notYetKnown, () => layCanary(parts, target, rules.attemptMs));
     if ('notCalled' in asked) return asked.notCalled;
     const { reply } = asked;
     const met = { step: 'wrap', reply } as const;
@@ -110,12 +129,13 @@ export function createProveKey(parts: Pick<Parts, 'admission' | 'circuits' | 'cl
   }
 
   async function unwrapHere(
-    candidate: Candidate,
-    target: KeyTarget & { readonly facts: KeyFacts | undefined },
+    asking: Asking,
+    facts: KeyFacts | undefined,
     canary: Canary | undefined,
   ): Promise<Step & { readonly provenAt?: Instant }> {
     if (canary === undefined) return { findings: [] };
-    const asked = await ask(candidate, target, target.facts ?? notYetKnown, () => proveCanary(vaults, target, canary, rules.attemptMs));
+    const { candidate, target } = asking;
+    const asked = await ask(asking, facts ?? notYetKnown, () => proveCanary(vaults, target, canary, rules.attemptMs));
     if ('notCalled' in asked) return asked.notCalled;
     const { reply } = asked;
     const met = { step: 'unwrap', reply } as const;
@@ -145,18 +165,20 @@ export function createProveKey(parts: Pick<Parts, 'admission' | 'circuits' | 'cl
         findings: [],
         replies: [],
         retryAfterMs: null,
+        away: null,
       };
       if (vault === undefined) return nothing;
       const target = { vault, keyId, identity: wish.identity };
-      const asked = await ask(candidate, target, notYetKnown, () => vaults.get(target, rules.attemptMs));
+      const asking = { candidate, target, heldBack: wish.heldBack };
+      const asked = await ask(asking, notYetKnown, () => vaults.get(target, rules.attemptMs));
       if ('notCalled' in asked) return { ...nothing, ...asked.notCalled };
       const got = asked.reply;
       const facts = got.ok ? got.value : undefined;
       const findings = got.ok ? factFindings(candidate, got.value, context, wish.use) : [findingFrom(candidate, got.fault, 'get')];
       const seen: Step = { met: { step: 'get', reply: got }, findings };
       // A vault that does not answer would say the same three times over.
-      const laid = got.ok || isDenial(got.fault.class) ? await lay(candidate, { ...target, facts }, wish) : untried;
-      const unwrapped = await unwrapHere(candidate, { ...target, facts }, laid.canary);
+      const laid = got.ok || isDenial(got.fault.class) ? await lay(asking, facts, wish) : untried;
+      const unwrapped = await unwrapHere(asking, facts, laid.canary);
       const steps: readonly Step[] = [seen, laid, unwrapped];
       return {
         candidate,
@@ -166,21 +188,23 @@ export function createProveKey(parts: Pick<Parts, 'admission' | 'circuits' | 'cl
         findings: distinct(steps.flatMap((step) => step.findings)),
         replies: steps.flatMap((step) => step.met ?? []),
         retryAfterMs: laid.retryAfterMs ?? unwrapped.retryAfterMs ?? null,
+        away: laid.away ?? unwrapped.away ?? null,
       };
     },
 
-    async proveParity(standby, primary, identity) {
-      const { vault, keyId } = standby.candidate;
+    async proveParity(standby, primary, { identity, heldBack }) {
+      const { candidate, facts } = standby;
+      const { vault, keyId } = candidate;
       if (vault === undefined || primary.canary === undefined || !acceptable(standby.findings))
-        return { findings: [], replies: [], retryAfterMs: null };
-      const target = { vault, keyId, identity, facts: standby.facts };
-      const { findings, met, retryAfterMs = null } = await unwrapHere(standby.candidate, target, primary.canary);
+        return { findings: [], replies: [], retryAfterMs: null, away: null };
+      const asking = { candidate, target: { vault, keyId, identity }, heldBack };
+      const { findings, met, retryAfterMs = null, away = null } = await unwrapHere(asking, facts, primary.canary);
       const told = findings.map((finding): Finding =>
-        finding.code === 'KeyUnreachable'
+        met === undefined || finding.code === 'KeyUnreachable'
           ? finding
           : { ...finding, code: 'MaterialMismatch', action: 'Restore a backup of the primary key into the vault of the standby.' },
       );
-      return { findings: told, replies: met === undefined ? [] : [met], retryAfterMs };
+      return { findings: told, replies: met === undefined ? [] : [met], retryAfterMs, away };
     },
   };
 }

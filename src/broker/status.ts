@@ -1,9 +1,10 @@
-import type { AccessPicture, LinkAccess } from '../domain/access.ts';
+import type { LinkAccess } from '../domain/access.ts';
 import { done } from '../domain/refusal.ts';
 import type { ServerState } from '../domain/server.ts';
 import type { Instant } from '../domain/time.ts';
 import type { Vault } from '../domain/vault.ts';
 import { standingAt } from '../policy/server-state.ts';
+import type { AccessSurvey } from '../ports/access-log.ts';
 import type { PageRequest } from '../ports/events.ts';
 import type { InstanceReport } from '../ports/instances.ts';
 import type { ServerStanding } from '../ports/registry.ts';
@@ -33,7 +34,7 @@ export interface StatusSources {
  * have. Nothing of the count is kept: a number of yesterday's servers less today's sick ones would be true of no moment.
  */
 export function createStatus(parts: Parts, access: Access, { hours, undelivered }: StatusSources): Pick<Roads, 'status'> {
-  const { audits, clock, registry } = parts;
+  const { accessLog, audits, clock, registry } = parts;
 
   /**
    * Whether a server that is said not to be online is: a kill leaves such words behind, and each that is shown is looked up. Of one that cannot
@@ -91,17 +92,28 @@ export function createStatus(parts: Parts, access: Access, { hours, undelivered 
   }
 
   async function vaultStatus(vault: Vault, reports: readonly InstanceReport[]): Promise<Pictured> {
-    const [view, picture] = await Promise.all([viewVault(parts, vault, reports), access.picture(vault.name)]);
-    const latched = (status: 'suspected' | 'confirmed'): number => picture.links.filter(({ latch }) => latch?.status === status).length;
-    const { outageSince, failoverSince } = picture.health;
-    const latches = { suspected: latched('suspected'), confirmed: latched('confirmed') };
-    return { view: { ...view, latches, outageSince, failoverSince }, picture };
+    const [view, survey] = await Promise.all([viewVault(parts, vault, reports), surveyOf(vault.name)]);
+    const { links, health, unreadable } = survey;
+    const latched = (status: 'suspected' | 'confirmed'): number => links.filter(({ latch }) => latch?.status === status).length;
+    const { outageSince, failoverSince } = health ?? access.health(vault.name);
+    const latches = { suspected: latched('suspected'), confirmed: latched('confirmed'), unknown: unreadable };
+    return { view: { ...view, latches, outageSince, failoverSince }, links };
+  }
+
+  /** The picture of the gate, which has all or nothing (F3). A row that cannot be read costs the vault its failover, and this document no more than itself. */
+  async function surveyOf(vault: string): Promise<AccessSurvey> {
+    try {
+      return { ...(await access.picture(vault)), unreadable: 0 };
+    } catch (error) {
+      if (!(error instanceof Unreadable)) throw error;
+      return accessLog.survey(vault);
+    }
   }
 
   /** Of the primaries: whether a failover from them is allowed rests on it (F3). Proofs of traffic are stored at half of their age by the watch. */
-  function oldestProof(pictures: readonly AccessPicture[]): StatusView['oldestProof'] {
+  function oldestProof(links: readonly LinkAccess[]): StatusView['oldestProof'] {
     let oldest: (LinkAccess & { readonly provenAt: Instant }) | null = null;
-    for (const one of pictures.flatMap(({ links }) => links)) {
+    for (const one of links) {
       const { latch, provenAt, ref } = one;
       if (latch !== null || provenAt === null || !isPrimary(one)) continue;
       const newest = Math.max(provenAt, access.provenAt(ref) ?? provenAt);
@@ -139,7 +151,7 @@ export function createStatus(parts: Parts, access: Access, { hours, undelivered 
         servers: fleet,
         vaults: seen.map(({ view }) => ({ ...view, lastHour: lastHourOf(view.name) })),
         audit,
-        oldestProof: oldestProof(seen.map(({ picture }) => picture)),
+        oldestProof: oldestProof(seen.flatMap(({ links }) => links)),
         undelivered: waiting,
         instances: reports,
       });
@@ -149,7 +161,7 @@ export function createStatus(parts: Parts, access: Access, { hours, undelivered 
 
 interface Pictured {
   readonly view: Omit<VaultStatus, 'lastHour'>;
-  readonly picture: AccessPicture;
+  readonly links: readonly LinkAccess[];
 }
 
 /** All pages of a list by name. `namesARead` entries make a full page. */

@@ -44,7 +44,10 @@ export interface AssociationLedger {
   /** Ends a claim without a change. */
   abandon(claim: Claim): Promise<void>;
 
-  /** Claims of a vault that are older than a minute: those of killed instances, or of one that is very slow. */
+  /**
+   * Claims of a vault that are older than a minute: those of killed instances, or of one that is very slow. An account that cannot be read keeps
+   * no other from being looked at, and is told to the log once.
+   */
   stale(vault: string): Promise<readonly Claim[]>;
 
   /** The vault's sum. */

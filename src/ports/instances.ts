@@ -22,7 +22,7 @@ export interface VaultReport {
 /** Reports of all instances. Rejects with `StoreAway`. */
 export interface Instances {
   report(report: InstanceReport): Promise<void>;
-  /** Removes reports older than `before`. */
+  /** Of all instances, the gone ones too. One that cannot be read is left out, and told to the log once. */
   read(): Promise<readonly InstanceReport[]>;
   forget(instance: string): Promise<void>;
 }

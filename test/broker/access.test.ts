@@ -24,6 +24,7 @@ function twoInstances() {
   const log = createMemoryAccessLog(store, clock);
   const rules = { pictureMaxAgeMs: millis(1000), denial: denialRules, gate: gateRules } as Parts['rules'];
   const accessLog: AccessLog = {
+    ...log,
     read(vault) {
       reads.push(vault);
       return log.read(vault);

@@ -342,6 +342,83 @@ describe('F3, F4: no call gets round a primary that denies', () => {
   });
 });
 
+describe('F3, K4: a denial that another instance stores while a group is being proven holds its standbys back', () => {
+  const deniedElsewhere = (rig: KeyRoadsRig) =>
+    rig.accessLog.changeLink(aRef(), (row) => unwrapDenied(row, aRef(), aDenial({ id: 'denial-9' }), denialRules));
+
+  /** At the answer to `last` another instance has stored a denial of the primary, longer ago than a picture may be old. */
+  function deniedBehind(rig: KeyRoadsRig, last: Call, deny: () => Promise<unknown> = () => deniedElsewhere(rig)): void {
+    rig.answer = async (call) => {
+      if (call === last) {
+        await deny();
+        await rig.clock.advance(1001);
+      }
+      return undefined;
+    };
+  }
+
+  const refused = {
+    ok: false,
+    refusal: { code: 'ProtectorRejected', findings: [{ code: 'UnwrapDenied', severity: 'error', keyId: west }] },
+  };
+
+  test('revalidate: no standby is called once the primary is latched anew', async () => {
+    const rig = await rigWith(withLinks('needsRevalidation'));
+    deniedBehind(rig, 'kv-west unwrap');
+    expect(await rig.roads.revalidate('sql-demo', rig.operator)).toMatchObject(refused);
+    expect(rig.calls).toEqual(['kv-west get', 'kv-west wrap', 'kv-west unwrap']);
+    expect((await rig.server())?.server.state).toBe('needsRevalidation');
+    expect((await rig.row())?.latch?.generation).toMatch(/^denial-9~/);
+  });
+
+  test('nor where a latch that was known stands no longer alone: only what was known may be released', async () => {
+    const known = anUntried(aRef(), { latch: aLatch({ status: 'confirmed' }), denials: { identity: noon }, revision: 3 });
+    const rig = await rigWith(withLinks('needsRevalidation'), known);
+    deniedBehind(rig, 'kv-west unwrap');
+    expect(await rig.roads.revalidate('sql-demo', rig.operator)).toMatchObject(refused);
+    expect(rig.calls).toEqual(['kv-west get', 'kv-west wrap', 'kv-west unwrap']);
+  });
+
+  test('nor after a denial that only reaches the primary: met by another server, by the same identity', async () => {
+    const rig = await rigWith(withLinks('needsRevalidation'));
+    const neighbour = aRef({ server: 'sql-two', keyId: keyId('kv-west', 'd'.repeat(32)) });
+    const row = anUntried(neighbour, { denials: { identity: at(500) } });
+    deniedBehind(rig, 'kv-west unwrap', () => stored(rig, row));
+    expect(await rig.roads.revalidate('sql-demo', rig.operator)).toMatchObject(refused);
+    expect(rig.calls.filter((call) => call.startsWith('kv-north'))).toEqual([]);
+  });
+
+  test('a protector put again: what it wrapped is not unwrapped at its standby', async () => {
+    const rig = await rigWith(alone);
+    deniedBehind(rig, 'kv-west unwrap');
+    expect(await putAgain(rig)).toMatchObject({ ok: false, refusal: { code: 'ProtectorRejected' } });
+    expect(rig.calls.filter((call) => call === 'kv-north unwrap')).toHaveLength(1);
+    expect((await rig.server())?.links.map((link) => link.keyId)).toEqual([west]);
+  });
+
+  test('in the midst of the proof of a standby its next step is not tried', async () => {
+    const rig = await rigWith(alone);
+    deniedBehind(rig, 'kv-north get');
+    expect(await putAgain(rig)).toMatchObject({ ok: false, refusal: { code: 'ProtectorRejected' } });
+    expect(rig.calls.filter((call) => call.startsWith('kv-north'))).toEqual(['kv-north get']);
+  });
+
+  test('F4: with the store away nobody can tell, so nothing more is called; what the standby denied before is kept', async () => {
+    const rig = await rigWith(withLinks('needsRevalidation'));
+    rig.answer = async (call) => {
+      if (call !== 'kv-north get') return undefined;
+      rig.store.away = true;
+      await rig.clock.advance(1001);
+      return revoked;
+    };
+    expect(await rig.roads.revalidate('sql-demo', rig.operator)).toMatchObject({ ok: false, refusal: { code: 'StateUnavailable' } });
+    expect(rig.calls.at(-1)).toBe('kv-north get');
+    rig.store.away = false;
+    await rig.clock.advance(2000);
+    expect(await rig.row(north)).toMatchObject({ refused: { get: { finding: 'GetDenied' } } });
+  });
+});
+
 describe('F4: a link that is taken out and comes back keeps its new latch', () => {
   const latched = anUntried(aRef(), { latch: aLatch(), revision: 5 });
   const gone = anUntried(aRef(), { provenAt: noon, revision: 2 });

@@ -1,9 +1,11 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { StatusView } from '../../src/broker/fleet-views.ts';
+import { linkKey } from '../../src/domain/access.ts';
 import { instant } from '../../src/domain/time.ts';
 import { StoreAway, Unreadable } from '../../src/ports/store.ts';
+import { keyIdOf } from '../model/world/vaults.ts';
 import type { AuditFleet, AuditInstance } from '../support/audit-fleet.ts';
-import { auditFleet } from '../support/audit-fleet.ts';
+import { auditFleet, linkTo } from '../support/audit-fleet.ts';
 import { aCaller, aContext, hour, minute } from '../support/builders.ts';
 
 const context = aContext(aCaller(['KeyBroker.Auditor']));
@@ -55,12 +57,28 @@ describe('the status document', () => {
     await fleet.audit(one);
     const shown = await status();
     expect(shown.vaults.map(({ name, latches }) => [name, latches])).toEqual([
-      ['north', { suspected: 0, confirmed: 0 }],
-      ['south', { suspected: 0, confirmed: 0 }],
-      ['west', { suspected: 1, confirmed: 0 }],
+      ['north', { suspected: 0, confirmed: 0, unknown: 0 }],
+      ['south', { suspected: 0, confirmed: 0, unknown: 0 }],
+      ['west', { suspected: 1, confirmed: 0, unknown: 0 }],
     ]);
     expect(shown.audit).toMatchObject({ slot: '2026-11-22T06:00:00Z', counts: { servers: 1, errors: 1 } });
     expect(shown.oldestProof).toBeNull();
+  });
+
+  it('F3: of a vault of which a row of access cannot be read shows the others, and that it is not all; the gate has no picture', async () => {
+    const shown = async () => Object.fromEntries((await status()).vaults.map(({ name, latches }) => [name, latches]));
+    await fleet.addServer('sql-a');
+    await fleet.addServer('sql-b', { links: [linkTo('west', 'k2')] });
+    fleet.vaults.truth.get('west')!.forbidden.set(null, new Set(['unwrapKey']));
+    await fleet.audit(one);
+    const sound = { suspected: 0, confirmed: 0, unknown: 0 };
+    expect(await shown()).toEqual({ north: sound, south: sound, west: { suspected: 2, confirmed: 0, unknown: 0 } });
+    const key = `access/west/link/${linkKey({ server: 'sql-b', keyId: keyIdOf('west', 'k2') })}`;
+    await fleet.store.change(key, undefined, () => ({ next: new Unreadable('a row') }));
+    await fleet.clock.advance(minute);
+    expect(await shown()).toEqual({ north: sound, south: sound, west: { suspected: 1, confirmed: 0, unknown: 1 } });
+    const drilled = await one.roads.drill('sql-a', context);
+    expect(drilled).toMatchObject({ ok: false, refusal: { code: 'StateUnavailable', detail: 'a row' } });
   });
 
   it('counts each server once, whatever changes: registered, gone online and removed servers show at once', async () => {

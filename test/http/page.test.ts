@@ -39,7 +39,7 @@ function aVaultOf(name: string, changes: object = {}) {
     association: { used: 640, limit: 1000 },
     rate: { used: 120, limit: 950, windowMs: 10_000, byKeyType: {} },
     latencyMs: { p50: 11.5, p99: 48.2 },
-    latches: { suspected: 0, confirmed: 0 },
+    latches: { suspected: 0, confirmed: 0, unknown: 0 },
     outageSince: null,
     failoverSince: null,
     lastHour: anHour(false),
@@ -66,7 +66,8 @@ function aStatus() {
     },
     vaults: [
       aVaultOf('kv-well'),
-      aVaultOf('kv-latched', { latches: { suspected: 1, confirmed: 3 } }),
+      aVaultOf('kv-latched', { latches: { suspected: 1, confirmed: 3, unknown: 0 } }),
+      aVaultOf('kv-unread', { latches: { suspected: 0, confirmed: 0, unknown: 2 } }),
       aVaultOf('kv-down', {
         circuit: { state: 'open', since: ago(4 * minute), instances: {} },
         outageSince: ago(5 * minute),
@@ -154,7 +155,8 @@ describe.skipIf(chromiumPath === undefined)('the status page in Chromium', () =>
     const { page, wrong } = await open(`/status#token=${token}`);
     await page.getByRole('heading', { name: 'kv-well' }).waitFor();
     expect(await page.locator('#servers h3').allTextContents()).toEqual(['<b>sql</b>-gone', 'mysql-lost', 'sql-soon', 'sql-late']);
-    expect(await page.locator('#vaults h3').allTextContents()).toEqual(['kv-down', 'kv-latched', 'kv-well', 'kv-new']);
+    expect(await page.locator('#vaults h3').allTextContents()).toEqual(['kv-down', 'kv-latched', 'kv-unread', 'kv-well', 'kv-new']);
+    expect(await page.locator('#vaults li', { hasText: 'kv-unread' }).locator('.bad').textContent()).toContain('2 that cannot be read');
     expect(await page.locator('#servers li', { hasText: 'sql-soon' }).locator('.left').textContent()).toMatch(/^1 min \d+ s$/);
     expect(await page.getByRole('status').first().textContent()).toBe(
       '4 servers are not online; the worst is <b>sql</b>-gone, Inaccessible.',

@@ -189,7 +189,7 @@ describe('the status document', () => {
     });
     expect(status.servers.notOnline.items).toContainEqual(expect.objectContaining({ name, state: 'pendingValidation', clock: null }));
     expect(status.servers.byState['pendingValidation']).toBeGreaterThanOrEqual(1);
-    expect(status.vaults.find((vault) => vault.name === fleet.west.name)?.latches).toEqual({ suspected: 1, confirmed: 0 });
+    expect(status.vaults.find((vault) => vault.name === fleet.west.name)?.latches).toEqual({ suspected: 1, confirmed: 0, unknown: 0 });
     expect(status.audit?.slot).toBe(newest.slot);
     expect(status.oldestProof).not.toBeNull();
     expect(status.undeliveredEvents.count).toBe(0);

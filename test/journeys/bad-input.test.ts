@@ -399,8 +399,33 @@ describe('a wrong method', () => {
   it.for(['GET', 'DELETE', 'PATCH', 'PUT'])('%s on wrap is no 2xx and no 500, and the vault is not called', async (method, context) => {
     const traveller = journeys.begin(context);
     await traveller.clearCalls(fleet.west);
-    const { status } = await traveller.asHost(fleet.server, `${method} ${database()}/wrap`);
-    expect([404, 405]).toContain(status);
+    const refused = await traveller.asHost(fleet.server, `${method} ${database()}/wrap`);
+    expect(refused).toMatchObject({ status: 404, body: { code: 'NotFound', detail: 'this path has no such method: it has POST' } });
     expect(await traveller.calls(fleet.west)).toEqual([]);
+  });
+});
+
+describe('an unknown path', () => {
+  it.for([
+    ['GET', 'v1/servers/a/nothing'],
+    ['GET', 'v1'],
+    ['GET', 'v1/vaults//'],
+    ['POST', 'v1/wrap'],
+    ['OPTIONS', 'v1/unknown'],
+  ] as const)('%s /%s gets a problem, also without a token and whatever its body is', async ([method, path], context) => {
+    const traveller = journeys.begin(context);
+    const body = method === 'POST' ? { dek: 'x'.repeat(100_000) } : undefined;
+    const answer = await traveller.call(`${method} /${path}`, { body });
+    expect(answer).toMatchObject({ status: 404, body: { code: 'NotFound', title: 'Not found' } });
+    expect(answer.headers.get('content-type')).toBe('application/problem+json');
+  });
+
+  it("takes nothing from the routes, from health and from what is the host's own", async (context) => {
+    const traveller = journeys.begin(context);
+    for (const path of ['healthz', 'readyz', 'openapi.json', 'admin/host/ping', 'admin/host/status'])
+      expect((await traveller.call(`GET /${path}`)).status, path).toBe(200);
+    expect((await traveller.as('Auditor', 'GET /v1/vaults/')).status).toBe(200);
+    expect((await traveller.call('GET /v1/vaults')).status).toBe(401);
+    expect(await traveller.call('GET /admin/host/unknown')).toMatchObject({ status: 404, body: '' });
   });
 });

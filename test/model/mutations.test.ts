@@ -2,6 +2,9 @@ import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
 import type * as AccessOfLinks from '../../src/broker/access.ts';
 import type * as Compose from '../../src/broker/compose.ts';
+import type * as SettleProof from '../../src/broker/settle-proof.ts';
+import type * as WitnessOfLinks from '../../src/broker/witness.ts';
+import type { WitnessTarget } from '../../src/broker/witness.ts';
 import { sameLink } from '../../src/domain/access.ts';
 import type { AccessPicture, LinkAccess } from '../../src/domain/access.ts';
 import { millis } from '../../src/domain/time.ts';
@@ -92,6 +95,36 @@ vi.mock('../../src/broker/access.ts', async (original) => {
   return { createAccess };
 });
 
+/** As if it were no standby of anybody: nothing holds a canary back from it. */
+function ofNobody(target: WitnessTarget): WitnessTarget {
+  return { ...target, link: { ...target.link, standbyOf: null } };
+}
+
+vi.mock('../../src/broker/witness.ts', async (original) => {
+  const witness = await original<typeof WitnessOfLinks>();
+  const seen = (target: WitnessTarget): WitnessTarget => (broken.rule === 'canaries' ? ofNobody(target) : target);
+  const createWitness: typeof witness.createWitness = (...parts) => {
+    const { look } = witness.createWitness(...parts);
+    return { look: (target, why, shared = []) => look(seen(target), why, shared.map(seen)) };
+  };
+  const primaryLatched: typeof witness.primaryLatched = (access, target) => witness.primaryLatched(access, seen(target));
+  const primaryLatchedNow: typeof witness.primaryLatchedNow = (access, target) => witness.primaryLatchedNow(access, seen(target));
+  return { ...witness, createWitness, primaryLatched, primaryLatchedNow };
+});
+
+vi.mock('../../src/broker/settle-proof.ts', async (original) => {
+  const { createSettleProof: create } = await original<typeof SettleProof>();
+  const createSettleProof: typeof create = (all) => {
+    const settle = create(all);
+    return async (registered, candidate, replies) => {
+      await settle(registered, candidate, replies);
+      // Who proves the group does not see what the primary denied.
+      if (broken.rule === 'parity') (replies as unknown[]).splice(0);
+    };
+  };
+  return { createSettleProof };
+});
+
 vi.mock('../../src/broker/compose.ts', async (original) => {
   const { createRoads: create } = await original<typeof Compose>();
   const createRoads: typeof create = (parts) =>
@@ -123,6 +156,9 @@ test.each([
   ['neighbours', 'F4'],
   ['oldPictures', 'F4'],
   ['controlPlane', 'F9'],
+  // No call of traffic gets round a primary that denies in these two, only canaries do: `canaries-held-back` alone sees that.
+  ['canaries', 'F3'],
+  ['parity', 'F3'],
 ])('a broker without the rule %s is caught, by %s', { timeout: 300_000 }, async (rule, law) => {
   broken.rule = rule;
   const found = await fc.check(

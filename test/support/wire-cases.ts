@@ -199,7 +199,7 @@ export const goodRoads: Partial<Roads> = {
           byState: { online: 2, atRisk: 1, inaccessible: 0, needsRevalidation: 0, pendingValidation: 0 },
           notOnline: { items: [server], next: 'sql-demo' },
         },
-        vaults: [{ ...vault, latches: { suspected: 1, confirmed: 0 }, outageSince: at, failoverSince: null, lastHour }],
+        vaults: [{ ...vault, latches: { suspected: 1, confirmed: 0, unknown: 0 }, outageSince: at, failoverSince: null, lastHour }],
         audit,
         oldestProof: { server: 'sql-demo', keyId, vault: 'kv-west', provenAt: at },
         undelivered: { count: 1, oldestAt: at, dead: 0, webhooks: [], deadLetters: [] },

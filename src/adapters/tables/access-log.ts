@@ -3,12 +3,22 @@ import type { AccessLog } from '../../ports/access-log.ts';
 import type { Clock } from '../../ports/clock.ts';
 import { createTurns } from '../../ports/turns.ts';
 import type { EventfulStep, Outbox } from './outbox.ts';
+import { createReadReadable } from './readable-rows.ts';
 import { hashKey, jsonColumns, jsonValue } from './rows.ts';
-import type { Row, RowKey, Store, StoredRow, Write } from './table.ts';
+import type { PartitionQuery, Row, RowKey, Store, StoredRow, Tell, Write } from './table.ts';
 
 const vaultRow = 'vault';
 /** Row keys of links: from `link:` to below `link;`. */
 const linkRows = { from: 'link:', below: 'link;' } as const;
+
+/** The rows of the links and, behind them, that of the vault; events that wait for the log lie before them. */
+function rowsOf(vault: string): PartitionQuery {
+  return { partition: vault, from: linkRows.from };
+}
+
+function isOfLink({ row }: Pick<RowKey, 'row'>): boolean {
+  return row < linkRows.below;
+}
 
 /** The key is hashed, since a key id holds slashes. */
 function keyOf(ref: LinkRef): RowKey {
@@ -19,9 +29,13 @@ export function linkRow(access: LinkAccess): Row {
   return { ...keyOf(access.ref), columns: jsonColumns(access) };
 }
 
-/** The access log in table `access`: a partition a vault, with a row a link and one of the vault. */
-export function createAccessLog(store: Store, clock: Clock, outbox: Outbox): AccessLog {
+/**
+ * The access log in table `access`: a partition a vault, with a row a link and one of the vault.
+ * @param tell hears once of each row that a survey leaves out.
+ */
+export function createAccessLog(store: Store, clock: Clock, outbox: Outbox, tell: Tell = () => undefined): AccessLog {
   const table = store.table('access');
+  const readReadable = createReadReadable(table, 'what is known of access at a vault cannot be read', tell);
   const inTurn = createTurns();
 
   /** `next: null` of `decide` removes the row. */
@@ -42,9 +56,21 @@ export function createAccessLog(store: Store, clock: Clock, outbox: Outbox): Acc
   return {
     async read(vault) {
       const readAt = clock.now();
-      const { rows } = await table.list({ partition: vault });
-      const links = rows.filter(({ row }) => row >= linkRows.from && row < linkRows.below).map((row) => jsonValue<LinkAccess>(row));
+      const { rows } = await table.list(rowsOf(vault));
+      const links = rows.filter(isOfLink).map((row) => jsonValue<LinkAccess>(row));
       return { vault, health: healthOf(rows.find(({ row }) => row === vaultRow)), links, readAt };
+    },
+
+    async survey(vault) {
+      const { values, leftOut } = await readReadable(rowsOf(vault), (row) =>
+        isOfLink(row) ? { link: jsonValue<LinkAccess>(row) } : { health: healthOf(row) },
+      );
+      const found = values.find((value) => value.health !== undefined)?.health;
+      return {
+        links: values.flatMap(({ link }) => link ?? []),
+        health: found ?? (leftOut.has(vaultRow) ? undefined : soundVault),
+        unreadable: leftOut.size,
+      };
     },
 
     changeLink: (ref, decide) =>

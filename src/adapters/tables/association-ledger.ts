@@ -20,7 +20,8 @@ import {
   type Weigh,
 } from './association-rows.ts';
 import { compareAndSet } from './compare-and-set.ts';
-import { type RowKey, type Store, type StoredRow, type Table, type Write } from './table.ts';
+import { createReadReadable } from './readable-rows.ts';
+import type { RowKey, Store, StoredRow, Table, Tell, Write } from './table.ts';
 
 interface Reserved {
   readonly fitted: boolean;
@@ -31,9 +32,12 @@ interface Reserved {
  * The association budget's ledger in table `association`: a partition a vault with the row `sum` and a row an account. Both change in one
  * transaction that is conditional on the sum's version, and nothing changes an account without writing the sum: so the sum is at all
  * times that of the accounts.
+ *
+ * @param tell hears once of each account that cannot be read: it stays as it is, and goes on counting.
  */
-export function createAssociationLedger(store: Store, clock: Clock, weigh: Weigh): AssociationLedger {
+export function createAssociationLedger(store: Store, clock: Clock, weigh: Weigh, tell: Tell = () => undefined): AssociationLedger {
   const table = store.table('association');
+  const readReadable = createReadReadable(table, 'what a server has of the budget of a vault cannot be read', tell);
   const inTurn = createTurns();
 
   /** Ends a claim, where it has not ended. */
@@ -69,9 +73,11 @@ export function createAssociationLedger(store: Store, clock: Clock, weigh: Weigh
     abandon: (claim) => end(claim, ({ settled }) => settled),
 
     async stale(vault) {
-      const { rows } = await table.list({ partition: vault, ...accountRows });
       const now = clock.now();
-      return rows.flatMap((row) => staleClaims(rowToAccount(row), now).map((id) => ({ vault, ...accountHolder(row), id })));
+      const { values } = await readReadable({ partition: vault, ...accountRows }, (row) =>
+        staleClaims(rowToAccount(row), now).map((id) => ({ vault, ...accountHolder(row), id })),
+      );
+      return values.flat();
     },
 
     async read(vault) {

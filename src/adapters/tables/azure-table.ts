@@ -1,6 +1,6 @@
 import { odata, type TableClient, type TransactionAction } from '@azure/data-tables';
 import type { Millis } from '../../domain/time.ts';
-import { StoreAway } from '../../ports/store.ts';
+import { StoreAway, Unreadable } from '../../ports/store.ts';
 import { meaningOf, within, type Condition } from './faults.ts';
 import { fromEntity, toEntity } from './rows.ts';
 import type { Listing, PartitionQuery, Row, RowKey, StoredRow, Table, Write } from './table.ts';
@@ -25,7 +25,7 @@ export function createAzureTable(client: TableClient, limit: Millis): AzureTable
       const read = (abortSignal: AbortSignal): Promise<StoredRow | undefined> => readEntity(client, key, abortSignal);
       return attempt(caller, { call: read, onReset: read });
     },
-    list: (range, most = Infinity) => query(caller, rangeFilter(range), most),
+    list: (range, most = Infinity) => query(caller, rangeFilter(range), most, range.leaveOut),
     beyond: async (after, most) => (await query(caller, odata`PartitionKey gt ${after}`, most)).rows,
     between: (first, last, most) => query(caller, odata`PartitionKey ge ${first} and PartitionKey le ${last}`, most),
     async write(writes) {
@@ -102,12 +102,12 @@ async function create(client: TableClient, abortSignal: AbortSignal): Promise<vo
 }
 
 /** A page may be short or empty and still have a successor: only a missing continuation token is the end. */
-async function query(caller: Caller, filter: string, most: number): Promise<Listing> {
+async function query(caller: Caller, filter: string, most: number, leaveOut?: PartitionQuery['leaveOut']): Promise<Listing> {
   const rows: StoredRow[] = [];
   let reads = 0;
   let token: string | undefined;
   do {
-    const { rows: found, next } = await readPage(caller, { filter, size: Math.min(pageLimit, most - rows.length), token });
+    const { rows: found, next } = await readPage(caller, { filter, leaveOut, size: Math.min(pageLimit, most - rows.length), token });
     rows.push(...found);
     reads += 1;
     token = next;
@@ -117,17 +117,30 @@ async function query(caller: Caller, filter: string, most: number): Promise<List
 
 interface PageQuery {
   readonly filter: string;
+  readonly leaveOut: PartitionQuery['leaveOut'];
   readonly size: number;
   readonly token: string | undefined;
 }
 
-async function readPage(caller: Caller, { filter, size, token }: PageQuery): Promise<Page> {
+async function readPage(caller: Caller, { filter, leaveOut, size, token }: PageQuery): Promise<Page> {
   const read = async (abortSignal: AbortSignal): Promise<Page> => {
     const pages = caller.client.listEntities({ queryOptions: { filter }, abortSignal });
     const found = await pages.byPage({ maxPageSize: size, ...(token === undefined ? {} : { continuationToken: token }) }).next();
-    return found.done === true ? noRows : { rows: found.value.map(fromEntity), next: found.value.continuationToken };
+    if (found.done === true) return noRows;
+    return { rows: found.value.flatMap((entity) => rowOf(entity, leaveOut)), next: found.value.continuationToken };
   };
   return attempt(caller, { call: read, onReset: read });
+}
+
+/** The row, or none where it cannot be read and may be left out. */
+function rowOf(entity: Readonly<Record<string, unknown>>, leaveOut: PartitionQuery['leaveOut']): readonly StoredRow[] {
+  try {
+    return [fromEntity(entity)];
+  } catch (error) {
+    if (leaveOut === undefined || !(error instanceof Unreadable)) throw error;
+    leaveOut(String(entity['rowKey']), error);
+    return [];
+  }
 }
 
 interface Page {

@@ -1,3 +1,5 @@
+import type { Unreadable } from '../../ports/store.ts';
+
 /** The tables of the store; each belongs to the port that its name says. */
 export const tableNames = [
   'servers',
@@ -45,6 +47,8 @@ export interface PartitionQuery {
   readonly from?: string;
   readonly after?: string;
   readonly below?: string;
+  /** Hears of each row that cannot be read, which is then left out. Without it one such row makes the whole query reject with `Unreadable`. */
+  readonly leaveOut?: (row: string, reason: Unreadable) => void;
 }
 
 /** What a query gave, and in how many reads: the rows of one read are a snapshot, those of several are not. */

@@ -90,7 +90,7 @@ function show() {
   byId('servers').replaceChildren(...items.map(serverCard));
   byId('all-well').hidden = items.length > 0;
   byId('more').hidden = servers.notOnline.next === null;
-  const rank = ({ circuit, outageSince, latches }) => (circuit.state === 'open' || outageSince ? 0 : latches.confirmed + latches.suspected > 0 || circuit.state === 'halfOpen' ? 1 : 2);
+  const rank = ({ circuit, outageSince, latches }) => (circuit.state === 'open' || outageSince ? 0 : latches.confirmed + latches.suspected + latches.unknown > 0 || circuit.state === 'halfOpen' ? 1 : 2);
   byId('vaults').replaceChildren(...[...vaults].sort((a, b) => rank(a) - rank(b) || b.rate.used / b.rate.limit - a.rate.used / a.rate.limit).map((vault) => vaultCard(vault, rank(vault))));
   byId('counts').replaceChildren(...order.map((state) => number(servers.byState[state], states[state][1])), number(vaults.length, 'vaults'), number(instances.length, 'instances'));
   byId('rest').replaceChildren(
@@ -121,7 +121,7 @@ function vaultCard(vault, rank) {
   const ms = (value) => (value === null ? '–' : value + ' ms');
   return make('li', { class: 'card ' + ['bad', 'warn', 'good'][rank] }, make('h3', null, name), make('p', { class: 'word' }, word),
     make('p', { class: 'soft' }, region + ' · ' + Math.round((100 * rate.used) / rate.limit) + ' % of the rate, ' + association.used + ' of ' + association.limit + ' points · p50 ' + ms(latencyMs.p50) + ', p99 ' + ms(latencyMs.p99)),
-    make('p', latches.confirmed > 0 ? { class: 'word bad' } : null, latches.confirmed + ' confirmed latches, ' + latches.suspected + ' suspected'),
+    make('p', latches.confirmed + latches.unknown > 0 ? { class: 'word bad' } : null, latches.confirmed + ' confirmed latches, ' + latches.suspected + ' suspected' + (latches.unknown > 0 ? ', ' + latches.unknown + ' that cannot be read' : '')),
     picture(vault), make('div', { class: 'scale', 'aria-hidden': 'true' }, make('span', null, '1 h ago'), make('span', null, 'rate used, circuit below'), make('span', null, 'now')));
 }
 

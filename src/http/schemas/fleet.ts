@@ -82,7 +82,7 @@ export const status = z
     vaults: z.array(
       z.object({
         ...vaultFields,
-        latches: z.object({ suspected: count, confirmed: count }),
+        latches: z.object({ suspected: count, confirmed: count, unknown: count }),
         outageSince: z.nullable(time),
         failoverSince: z.nullable(time),
         lastHour,
@@ -114,5 +114,6 @@ export const status = z
   })
   .register(named, {
     id: 'Status',
-    description: 'The whole fleet at a glance. `oldestProof` is that of a primary: a failover rests on it.',
+    description:
+      'The whole fleet at a glance. `oldestProof` is that of a primary: a failover rests on it. `latches.unknown`: so many rows of what is known of access at the vault cannot be read; while there is one, nothing fails over from it.',
   });

@@ -5,7 +5,7 @@ import { createEventLog, isEventCursor } from '../../../src/adapters/tables/even
 import { createInstances } from '../../../src/adapters/tables/instances.ts';
 import { rowSchema } from '../../../src/adapters/tables/rows.ts';
 import { openStore } from '../../../src/adapters/tables/store.ts';
-import { tableNames, type Row, type Write } from '../../../src/adapters/tables/table.ts';
+import { tableNames, type Row, type TableName, type Write } from '../../../src/adapters/tables/table.ts';
 import { millis, type Millis } from '../../../src/domain/time.ts';
 import { StoreAway } from '../../../src/ports/store.ts';
 import { aReport } from '../../contract/instances.ts';
@@ -170,21 +170,41 @@ describe('the store on Azurite', () => {
     expect(way.way).toBe('pass');
   });
 
-  it('a row of a newer schema is refused with a clear error, not misread', async () => {
+  /** A store, and a way to write rows into it that no broker of today writes. */
+  async function beside() {
     const { way } = await openThrough();
     const tablePrefix = azurite.prefix();
-    const store = openStore({ connectionString: way.connectionString }, { tablePrefix });
-    const log = createEventLog(store, virtualClock(morning));
-    await log.publish([anEvent('one')]);
     const endpoint = /TableEndpoint=([^;]+);/.exec(way.connectionString)![1]!;
     const key = /AccountKey=([^;]+);/.exec(way.connectionString)![1]!;
-    const client = new TableClient(endpoint, `${tablePrefix}events`, new AzureNamedKeyCredential('devstoreaccount1', key), {
-      allowInsecureConnection: true,
-    });
-    await client.createEntity({ partitionKey: '2026-11-23', rowKey: 'r', schema: rowSchema + 1, json: '{}' });
+    const credential = new AzureNamedKeyCredential('devstoreaccount1', key);
+    const clientOf = (table: TableName) =>
+      new TableClient(endpoint, `${tablePrefix}${table}`, credential, { allowInsecureConnection: true });
+    return { store: openStore({ connectionString: way.connectionString }, { tablePrefix }), clientOf };
+  }
+
+  it('a row of a newer schema is refused with a clear error, not misread', async () => {
+    const { store, clientOf } = await beside();
+    const log = createEventLog(store, virtualClock(morning));
+    await log.publish([anEvent('one')]);
+    await clientOf('events').createEntity({ partitionKey: '2026-11-23', rowKey: 'r', schema: rowSchema + 1, json: '{}' });
     const page = log.page({ after: null, limit: 10, since: null, subject: null });
     await expect(page).rejects.toBeInstanceOf(StoreAway);
     await expect(page).rejects.toThrow(`schema ${String(rowSchema + 1)}`);
+  });
+
+  it('where rows may be left out one of a newer schema, or of none, costs no other', async () => {
+    const { store, clientOf } = await beside();
+    const told: unknown[] = [];
+    const instances = createInstances(store, (_level, _message, { row, reason }) => void told.push([row, reason]));
+    await instances.report(aReport('one'));
+    const client = clientOf('instances');
+    await client.createEntity({ partitionKey: 'instances', rowKey: 'a', schema: rowSchema + 1, json: '{}' });
+    await client.createEntity({ partitionKey: 'instances', rowKey: 'z', json: '{}' });
+    for (let looks = 0; looks < 2; looks += 1) expect(await instances.read()).toEqual([aReport('one')]);
+    expect(told).toEqual([
+      ['a', expect.stringContaining(`schema ${String(rowSchema + 1)}`)],
+      ['z', expect.stringContaining('schema undefined')],
+    ]);
   });
 
   it('cursors of the event log have one form, and a malformed one gives an empty page', async () => {

@@ -4,7 +4,7 @@ import { isDenial } from '../../../src/domain/fault.ts';
 import { refOf } from '../world/fleet.ts';
 import type { Call } from '../world/vaults.ts';
 import type { Naming } from '../world/world.ts';
-import { pictureMs, settlesMs } from './law.ts';
+import { pictureMs } from './law.ts';
 import type { Bench, Law } from './law.ts';
 
 /** How old the sight of a primary may be when a canary is sent: its picture, and twice the slowest way to the store. */
@@ -30,10 +30,10 @@ export function canariesHeldBack({ world, history, counts, breaks }: Bench): Law
     );
   }
 
-  function latchedLongBefore({ begunAt }: Call, primary: LinkRef, allowance: number): boolean {
+  function latchedLongBefore({ begunAt }: Call, primary: LinkRef): boolean {
     const latch = history.latches.get(linkKey(primary));
     // Who has just unwrapped there, releases the latch next.
-    return latch !== undefined && latch.since < begunAt - allowance && !history.provenSince(primary, latch.newestDenialAt);
+    return latch !== undefined && latch.since < begunAt - seenMs && !history.provenSince(primary, latch.newestDenialAt);
   }
 
   /** Whether the work is for a primary that its server has linked, and the key may be a standby of that. */
@@ -42,16 +42,19 @@ export function canariesHeldBack({ world, history, counts, breaks }: Bench): Law
     return linked && possible.some(({ primary }) => primary.keyId === wanted);
   }
 
+  /** Whether the key is nobody's, or a standby of the work's primary alone: a work also begins the probes of a circuit that it opens. */
+  function isForNothingElse({ keyIds: [wanted] }: Naming, possible: ReturnType<typeof purposes>): boolean {
+    return possible.every(({ role, primary }) => role === 'standby' && primary.keyId === wanted);
+  }
+
   /** Works of operators whose primary has denied its unwrap. */
   const denied = new WeakSet<Naming>();
 
   return {
     answered(call) {
-      const works = call.server === null && call.operation === 'unwrapKey' ? world.provingFor(call) : [];
-      const [work] = works;
+      const [work] = call.server === null && call.operation === 'unwrapKey' ? world.provingFor(call) : [];
       const { fault } = call;
-      // Where it may be of another work, or of the watch of somebody's link, nobody can tell who was denied.
-      if (works.length !== 1 || work?.keyIds[0] !== call.keyId || purposes(call).length > 0) return;
+      if (work?.keyIds[0] !== call.keyId) return;
       if (fault !== undefined && !fault.outsideValidity && isDenial(fault.class)) denied.add(work);
     },
 
@@ -59,15 +62,12 @@ export function canariesHeldBack({ world, history, counts, breaks }: Bench): Law
       if (call.server !== null) return;
       const works = world.provingFor(call);
       const possible = purposes(call);
-      // Where nobody has linked the key, the call is of that work and no other.
-      if (works.length > 0 && works.every((work) => denied.has(work)) && possible.length === 0)
+      if (works.some((work) => denied.has(work) && isForNothingElse(work, possible)))
         breaks('F3', `${call.operation} at ${call.keyId} on ${call.instance}, after its primary denied the unwrap`);
       if (works.some((work) => !isForLinked(work, possible))) return;
       if (possible.length === 0 || possible.some(({ role }) => role !== 'standby')) return;
       counts.canariesAtStandbys += 1;
-      // Who proves a whole group has seen its primary before the first of several calls.
-      const allowance = works.length === 0 ? seenMs : settlesMs;
-      if (!possible.every(({ primary }) => latchedLongBefore(call, primary, allowance))) return;
+      if (!possible.every(({ primary }) => latchedLongBefore(call, primary))) return;
       breaks('F3', `${call.operation} at ${call.keyId} on ${call.instance}, a standby of latched primaries only`);
     },
   };

@@ -121,15 +121,18 @@ export function simulatedAccessLog(access: Access): AccessLog {
     };
   }
 
+  async function read(vault: string): Promise<AccessPicture> {
+    const readAt = clock.now();
+    await trip(access);
+    const links = [...rows.links.values()].filter(({ ref }) => ref.vault === vault);
+    const health = rows.healths.get(vault) ?? soundVault;
+    await clock.pause(millis(line.roundTripMs / 2));
+    return { vault, health, links, readAt };
+  }
+
   return {
-    async read(vault): Promise<AccessPicture> {
-      const readAt = clock.now();
-      await trip(access);
-      const links = [...rows.links.values()].filter(({ ref }) => ref.vault === vault);
-      const health = rows.healths.get(vault) ?? soundVault;
-      await clock.pause(millis(line.roundTripMs / 2));
-      return { vault, health, links, readAt };
-    },
+    read,
+    survey: async (vault) => ({ ...(await read(vault)), unreadable: 0 }),
     changeLink: (ref, decide) =>
       changeSlot(access, linkSlot(ref), (stored) => {
         const change = decide(stored);

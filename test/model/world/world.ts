@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { RequestContext, Role } from '../../../src/domain/caller.ts';
 import type { KeyId } from '../../../src/domain/key.ts';
 import type { Outcome } from '../../../src/domain/refusal.ts';
@@ -71,8 +72,8 @@ export interface World {
   ask(place: number, what: Pick<Asked, 'server' | 'operation' | 'key'>): Asked;
   /** An operator's work at an instance, beside what the model does next. */
   operate(place: number, work: (instance: Instance, context: RequestContext) => Promise<unknown>, naming?: Naming): void;
-  /** For which works of operators this key may be proven at this moment, the primary named first in each. */
-  provingFor(call: Pick<Call, 'instance' | 'keyId'>): readonly Naming[];
+  /** The work of an operator that makes this call, if it named the key, the primary first. To be asked as the call is made, or answered. */
+  provingFor(call: Pick<Call, 'keyId'>): readonly Naming[];
   watch(place: number): void;
   kill(place: number): void;
   /** Moves time on; the watch runs each 15 s, by the two instances in turn. */
@@ -130,7 +131,9 @@ export function createWorld(options: WorldOptions): World {
   vaults.onCall = (call) => world.observer.called(call);
   vaults.onAnswer = (call) => world.observer.answered(call);
 
-  const proving = new Set<Naming & { readonly instance: string }>();
+  const proving = new Set<Naming>();
+  /** The work that a call is made by, exactly: it goes with whatever the work waits for. */
+  const byWork = new AsyncLocalStorage<Naming>();
   let runs = 0;
   let nextWatch = watchEveryMs;
   let turn = 0;
@@ -190,12 +193,16 @@ export function createWorld(options: WorldOptions): World {
 
     operate(at, work, naming) {
       const { instance } = world.places[at]!;
-      const underWay = { instance: instance.name, server: naming?.server ?? '', keyIds: naming?.keyIds ?? [] };
+      const underWay = { server: naming?.server ?? '', keyIds: naming?.keyIds ?? [] };
       proving.add(underWay);
-      inBackground(work(instance, operatorContext(instance)).finally(() => proving.delete(underWay)));
+      inBackground(byWork.run(underWay, () => work(instance, operatorContext(instance))).finally(() => proving.delete(underWay)));
     },
 
-    provingFor: ({ instance, keyId }) => [...proving].filter((one) => one.instance === instance && one.keyIds.includes(keyId)),
+    provingFor({ keyId }) {
+      const work = byWork.getStore();
+      // A probe that a work began goes on after it, and is of nobody's work.
+      return work !== undefined && proving.has(work) && work.keyIds.includes(keyId) ? [work] : [];
+    },
 
     watch(at) {
       const { instance } = world.places[at]!;
