@@ -1,7 +1,7 @@
 import { CryptographyClient, KeyClient, type KeyVaultKey } from '@azure/keyvault-keys';
 import { parseKeyId, type KeyId } from '../../domain/key.ts';
 import type { Challenge } from './challenge.ts';
-import { exchangeClient, Rehearsal } from './exchange.ts';
+import { exchangeClient, Rehearsal, straightToExchange } from './exchange.ts';
 
 /** SDK clients, ready for use: each has met the vault's challenge in a rehearsal, so that no request of it starts on the wire without a token. */
 export interface Clients {
@@ -93,5 +93,9 @@ async function rehearseKeys(vaultUri: string, challenge: Challenge): Promise<Key
 
 /** Made anew for each client: the SDK writes into what it is given. Verification of the challenge's resource stays on (K3). */
 function sdkOptions(): ConstructorParameters<typeof KeyClient>[2] {
-  return { httpClient: exchangeClient, retryOptions: { maxRetries: 0 } };
+  return {
+    httpClient: exchangeClient,
+    retryOptions: { maxRetries: 0 },
+    additionalPolicies: [{ policy: straightToExchange, position: 'perCall' }],
+  };
 }

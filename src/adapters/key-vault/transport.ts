@@ -1,7 +1,8 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { Agent, request as openRequest } from 'node:https';
+import { request as openRequest, type Agent } from 'node:https';
 import { millis, type Instant, type Millis } from '../../domain/time.ts';
 import type { Clock } from '../../ports/clock.ts';
+import { createAddresses, type Address } from './addresses.ts';
 
 export interface TransportOptions {
   readonly clock: Clock;
@@ -57,14 +58,6 @@ export interface Transport {
   close(): void;
 }
 
-interface Host {
-  readonly pooled: Agent;
-  /** Keeps nothing, so each of its requests has a connection of its own. */
-  readonly fresh: Agent;
-  /** When a response of this host began last, by the monotonic clock; -Infinity before the first. */
-  answeredAt: number;
-}
-
 const staleErrnos: ReadonlySet<string | null> = new Set(['ECONNRESET', 'EPIPE']);
 const noHeaders: IncomingHttpHeaders = Object.freeze({});
 
@@ -72,49 +65,28 @@ const noHeaders: IncomingHttpHeaders = Object.freeze({});
 export function createTransport(options: TransportOptions): Transport {
   const { clock, maxConnections = 256, maxBodyBytes = 64 * 1024 } = options;
   const ca = options.ca === undefined ? undefined : [options.ca].flat();
-  const hosts = new Map<string, Host>();
-
-  function hostOf(origin: string): Host {
-    const known = hosts.get(origin);
-    if (known) return known;
-    const trust = ca === undefined ? {} : { ca };
-    const host: Host = {
-      answeredAt: -Infinity,
-      pooled: new Agent({ keepAlive: true, maxSockets: maxConnections, ...trust }),
-      fresh: new Agent({ keepAlive: false, ...trust }),
-    };
-    hosts.set(origin, host);
-    return host;
-  }
+  const addresses = createAddresses({ maxConnections, ca });
 
   return {
     async send(request, within) {
-      const url = new URL(request.url);
-      if (url.protocol !== 'https:') {
+      const address = addresses.of(request.url);
+      if (address === undefined) {
         const now = clock.now();
         return { sentAt: now, receivedAt: now, status: null, headers: noHeaders, body: null, errno: brokenOff.notHttps };
       }
       const deadline = clock.elapsed() + within;
-      const host = hostOf(url.origin);
-      const first = await sendOnce({ request, url, host, agent: host.pooled, within, clock, maxBodyBytes });
+      const first = await sendOnce({ request, address, agent: address.host.pooled, within, clock, maxBodyBytes });
       if (!first.reused || first.result.status !== null || !staleErrnos.has(first.result.errno)) return first.result;
       const left = millis(deadline - clock.elapsed());
-      return (await sendOnce({ request, url, host, agent: host.fresh, within: left, clock, maxBodyBytes })).result;
+      return (await sendOnce({ request, address, agent: address.host.fresh, within: left, clock, maxBodyBytes })).result;
     },
-    close() {
-      for (const { pooled, fresh } of hosts.values()) {
-        pooled.destroy();
-        fresh.destroy();
-      }
-      hosts.clear();
-    },
+    close: () => addresses.close(),
   };
 }
 
 interface Send {
   readonly request: WireRequest;
-  readonly url: URL;
-  readonly host: Host;
+  readonly address: Address;
   readonly agent: Agent;
   readonly within: Millis;
   readonly clock: Clock;
@@ -123,8 +95,7 @@ interface Send {
 
 function sendOnce({
   request,
-  url,
-  host,
+  address,
   agent,
   within,
   clock,
@@ -144,14 +115,11 @@ function sendOnce({
       const answer = { status: response?.statusCode ?? null, headers: response?.headers ?? noHeaders, body, errno };
       resolve({ result: { sentAt, receivedAt: clock.now(), ...answer }, reused: outgoing.reusedSocket });
     };
-    const outgoing = openRequest({
-      agent,
-      method: request.method,
-      hostname: url.hostname,
-      port: url.port,
-      path: url.pathname + url.search,
-      headers: request.headers,
-    });
+    const { host, hostname, port, path } = address;
+    const { method, body = '' } = request;
+    const length = Buffer.byteLength(body);
+    const headers = rawHeaders(request, address, length);
+    const outgoing = openRequest({ agent, method, hostname, port, path, headers });
     const late = (): string => (!connected && host.answeredAt > begunAt ? brokenOff.noConnection : brokenOff.deadline);
     const timer = setTimeout(() => settle(late(), null), Math.max(within, 0));
     // A request that waited for a connection is sent when it gets one.
@@ -165,8 +133,17 @@ function sendOnce({
       host.answeredAt = clock.elapsed();
       readBody(incoming, maxBodyBytes, settle);
     });
-    outgoing.end(request.body);
+    // ASCII alone, as whatever the SDK sends, is the same bytes in Latin-1, which costs Node less to write.
+    outgoing.end(body, length === body.length ? 'latin1' : 'utf8');
   });
+}
+
+/** Names and values in turn, which Node writes as they are: it adds neither host nor length to them, and keeps no map of them. */
+function rawHeaders({ method, headers, body }: WireRequest, { authority }: Address, length: number): string[] {
+  const raw = ['host', authority];
+  for (const [name, value] of Object.entries(headers)) if (name !== 'content-length') raw.push(name, value);
+  if (method !== 'GET' || body !== undefined) raw.push('content-length', String(length));
+  return raw;
 }
 
 /** Reads the body to its end. The chunks may hold a plaintext DEK and are wiped (C4); the string made of them cannot be. */

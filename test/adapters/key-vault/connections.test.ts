@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:https';
-import type { ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { systemClock } from '../../../src/adapters/clock.ts';
 import { classify } from '../../../src/adapters/key-vault/classify.ts';
@@ -8,6 +9,58 @@ import { createTransport, type Transport } from '../../../src/adapters/key-vault
 import { millis, seconds } from '../../../src/domain/time.ts';
 import { authority } from '../../support/scripted-vault.ts';
 import { keyId } from '../../support/stored-values.ts';
+
+describe('what goes over a connection', () => {
+  let server: Server;
+  let transport: Transport;
+  let origin: string;
+  let seen: { readonly headers: IncomingHttpHeaders; readonly body: string }[];
+  beforeEach(async () => {
+    seen = [];
+    const { key, cert } = authority.issue('localhost');
+    server = createServer({ key, cert }, (request, response) => {
+      void text(request).then((body) => {
+        seen.push({ headers: request.headers, body });
+        response.end('{}');
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    origin = `https://localhost:${(server.address() as AddressInfo).port}`;
+    transport = createTransport({ clock: systemClock, ca: authority.cert });
+  });
+  afterEach(() => {
+    transport.close();
+    server.closeAllConnections();
+    server.close();
+  });
+
+  it.each([
+    ['text of ASCII', '{"value":"AQAB"}'],
+    ['text beyond ASCII', '{"value":"Schl\u00fcssel \u{1f511}"}'],
+    ['no text', undefined],
+  ])('C1: %s arrives as it is, with its length, host and headers', async (_, body) => {
+    const headers = { 'content-type': 'application/json', 'content-length': '7', 'x-one': '1' };
+    const result = await transport.send({ method: 'POST', url: `${origin}/keys/a?b=c`, headers, body }, seconds(30));
+    expect(result).toMatchObject({ status: 200, errno: null });
+    expect(seen).toMatchObject([{ body: body ?? '', headers: { 'content-type': 'application/json', 'x-one': '1' } }]);
+    expect(seen[0]!.headers).toMatchObject({ host: new URL(origin).host, 'content-length': String(Buffer.byteLength(body ?? '')) });
+    expect(seen[0]!.headers).not.toHaveProperty('transfer-encoding');
+  });
+
+  it('K1: hosts share no connection, though the same names are used for them', async () => {
+    const { key, cert } = authority.issue('localhost');
+    const other = createServer({ key, cert }, (_request, response) => response.end('other'));
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    try {
+      const bodyOf = async (url: string) => (await transport.send({ method: 'GET', url, headers: {}, body: undefined }, seconds(30))).body;
+      const at = `https://localhost:${(other.address() as AddressInfo).port}`;
+      expect([await bodyOf(`${origin}/a`), await bodyOf(`${at}/a`), await bodyOf(`${origin}/a`)]).toEqual(['{}', 'other', '{}']);
+    } finally {
+      other.closeAllConnections();
+      other.close();
+    }
+  });
+});
 
 describe('a vault to which one connection may be open', () => {
   let server: Server;

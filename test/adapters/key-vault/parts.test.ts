@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createPipelineRequest } from '@azure/core-rest-pipeline';
+import { createPipelineRequest, type PipelineRequest, type PipelineResponse } from '@azure/core-rest-pipeline';
 import { CryptographyClient } from '@azure/keyvault-keys';
 import type { KeyId } from '../../../src/domain/key.ts';
 import { systemClock } from '../../../src/adapters/clock.ts';
-import { Exchange, exchangeClient } from '../../../src/adapters/key-vault/exchange.ts';
+import { Exchange, exchangeClient, Rehearsal, straightToExchange } from '../../../src/adapters/key-vault/exchange.ts';
 import { createSecondResolver } from '../../../src/adapters/key-vault/resolver.ts';
 import { createTransport, type Transport } from '../../../src/adapters/key-vault/transport.ts';
 import { parseChallenge } from '../../../src/adapters/key-vault/challenge.ts';
@@ -44,6 +44,31 @@ describe('an exchange', () => {
     await exchange.answer(request(`${keyId}/wrapkey`));
     await expect(exchange.answer(request(`${keyId}/wrapkey`))).rejects.toThrow();
     expect(sent).toEqual([`${keyId}/wrapkey`]);
+  });
+
+  it('C1: a request of a call passes no policy of the SDK on its way, any other passes them all', async () => {
+    const at = systemClock.now();
+    const transport: Transport = {
+      send: () => Promise.resolve({ sentAt: at, receivedAt: at, status: 200, headers: {}, body: '{"value":"x"}', errno: null }),
+      close: () => undefined,
+    };
+    const keyId = 'https://kv.vault.test/keys/kek/v1' as KeyId;
+    const exchange = new Exchange({ transport, clock: systemClock, keyId, token: 't', deadline: Infinity, accept: () => ({}) });
+    const url = `${keyId}/wrapkey`;
+    const passed: string[] = [];
+    const next = (request: PipelineRequest): Promise<PipelineResponse> => {
+      passed.push(request.url);
+      return Promise.resolve({ request, status: 204, headers: request.headers });
+    };
+    const rehearsal = new Rehearsal({ header: 'Bearer', scope: 's', tenant: null }, '{}');
+    const foreign = [rehearsal.signal, new AbortController().signal];
+    for (const abortSignal of foreign) {
+      const request = createPipelineRequest({ url: 'https://kv.vault.test/other', abortSignal });
+      expect(await straightToExchange.sendRequest(request, next)).toMatchObject({ status: 204 });
+    }
+    const request = createPipelineRequest({ url, method: 'POST', body: '{}', abortSignal: exchange.signal });
+    expect(await straightToExchange.sendRequest(request, next)).toMatchObject({ status: 200, bodyAsText: '{"value":"x"}' });
+    expect(passed).toEqual(foreign.map(() => 'https://kv.vault.test/other'));
   });
 });
 
