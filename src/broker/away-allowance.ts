@@ -36,6 +36,7 @@ export class AwayAllowance {
   readonly #rules: RateRules;
   readonly #spending: Spending;
   #since: number | null = null;
+  /** When the last draw began that failed: what others wrote later they may have written with the store back already. */
   #lastFailure = 0;
   #attemptAt: number | null = null;
   #sliceAt = -Infinity;
@@ -54,7 +55,7 @@ export class AwayAllowance {
 
   failed(now: number): void {
     this.#since ??= this.#attemptAt ?? now;
-    this.#lastFailure = now;
+    this.#lastFailure = this.#attemptAt ?? now;
     this.#attemptAt = null;
   }
 

@@ -1,5 +1,6 @@
 import type { Amount } from '../domain/budget.ts';
 import type { Turn } from '../policy/admission.ts';
+import type { Release } from '../policy/lease.ts';
 import { Backlog } from './backlog.ts';
 import { Heap } from './heap.ts';
 
@@ -10,14 +11,15 @@ export interface Place {
   readonly cost: Amount;
   /** When the caller was told to come, by the monotonic clock. */
   readonly dueAt: number;
+  /** When there is supply for it, as it was reckoned then. */
+  readonly supplyAt: number;
 }
 
 /**
- * `claimed`: the other instances are told of it; `ahead` of its time; `due`: supply is held for it; `late`: nothing is held, but the caller
- * still finds its place; `over`: taken or lost.
+ * `ahead` of its time; `due`: supply is held for it; `late`: nothing is held, but the caller still finds its place; `over`: taken or lost.
  */
 interface Booking extends Place {
-  state: 'claimed' | 'ahead' | 'due' | 'late' | 'over';
+  state: 'ahead' | 'due' | 'late' | 'over';
 }
 
 /** A caller that is a little early is the one who was told to come. For one who is late nothing is held for long: it may be elsewhere. */
@@ -25,8 +27,12 @@ const earlyMs = 100;
 const heldMs = 400;
 const keptMs = 5000;
 
-/** The caller may come to any instance by then: what one says of its places is believed by the others about so long. */
-const anywhereMs = 1100;
+/** Who has supply so soon is no longer told of: it may come to any instance by now, and is counted where it comes. */
+const toldMs = 1100;
+
+/** Places are told by steps of the time of their supply, so many at most: some are told later, when they are nearer. */
+const stepMs = 500;
+const mostTold = 24;
 
 /**
  * Places kept for callers that were told to come back: so that the announced time is right, nobody who comes later may take what was
@@ -35,13 +41,12 @@ const anywhereMs = 1100;
 export class Bookings {
   /** All places that are not late: what goes before a newcomer. */
   readonly counted = new Backlog();
-  /** Those that the other instances are told of. */
-  readonly claimed = new Backlog();
   /** The places whose time has come: so much of a lease is not for others who come after them. */
   readonly due = new Backlog();
   readonly #most: number;
   readonly #mostPointsAServer: number;
-  readonly #claimed = new Heap<Booking>((a, b) => a.dueAt < b.dueAt);
+  /** The places ahead of their time, by the beginning of the step in which there is supply for them. */
+  readonly #steps = new Map<number, Backlog>();
   readonly #ahead = new Heap<Booking>((a, b) => a.dueAt < b.dueAt);
   readonly #inTime = new Heap<Booking>((a, b) => a.dueAt < b.dueAt);
   readonly #late = new Heap<Booking>((a, b) => a.dueAt < b.dueAt);
@@ -67,10 +72,10 @@ export class Bookings {
   }
 
   book(place: Place): void {
-    const booking: Booking = { ...place, state: 'claimed' };
+    const booking: Booking = { ...place, state: 'ahead' };
     this.#size += 1;
-    this.#claimed.push(booking);
-    this.claimed.add(booking.turn, booking.cost);
+    this.#ahead.push(booking);
+    this.#step(booking).add(booking.turn, booking.cost);
     this.counted.add(booking.turn, booking.cost);
     const own = this.#byServer.get(booking.server) ?? { points: 0, list: [] };
     this.#byServer.set(booking.server, own);
@@ -90,12 +95,8 @@ export class Bookings {
    * @returns the places that are lost: nobody came for them.
    */
   advance(now: number): readonly Place[] {
-    for (const booking of takeUntil(this.#claimed, now + anywhereMs)) {
-      this.claimed.remove(booking.turn, booking.cost);
-      booking.state = 'ahead';
-      this.#ahead.push(booking);
-    }
     for (const booking of takeUntil(this.#ahead, now + earlyMs)) {
+      this.#leaveStep(booking);
       booking.state = 'due';
       this.due.add(booking.turn, booking.cost);
       this.#inTime.push(booking);
@@ -110,20 +111,45 @@ export class Bookings {
     return lost;
   }
 
-  /** When {@link advance} must be called next; what the other instances are told is brought up to date whenever they are told. */
+  /** When {@link advance} must be called next. */
   nextAt(): number {
-    const claimed = this.#claimed.peek()?.dueAt ?? Infinity;
     const ahead = this.#ahead.peek()?.dueAt ?? Infinity;
     const inTime = this.#inTime.peek()?.dueAt ?? Infinity;
     const late = this.#late.peek()?.dueAt ?? Infinity;
-    return Math.min(claimed - earlyMs, ahead - earlyMs, inTime + heldMs, late + keptMs);
+    return Math.min(ahead - earlyMs, inTime + heldMs, late + keptMs);
   }
 
-  #uncount({ state, turn, cost }: Booking): void {
+  /** The places before `turn` that are ahead of their time, by steps, earliest first. */
+  ahead(turn: Turn): Release[] {
+    const before = [...this.#steps].map(([at, step]) => ({ at, amount: step.ahead(turn) }));
+    return before.filter(({ amount }) => amount.points > 0).sort((a, b) => a.at - b.at);
+  }
+
+  /** What the other instances are told, by steps, earliest first: the next of those places whose callers do not come yet. */
+  told(now: number): Release[] {
+    const later = [...this.#steps].filter(([at]) => at > now + toldMs).sort(([a], [b]) => a - b);
+    return later.slice(0, mostTold).map(([at, step]) => ({ at, amount: step.total }));
+  }
+
+  #step({ supplyAt }: Booking): Backlog {
+    const at = Math.floor(supplyAt / stepMs) * stepMs;
+    const step = this.#steps.get(at) ?? new Backlog();
+    this.#steps.set(at, step);
+    return step;
+  }
+
+  #leaveStep(booking: Booking): void {
+    const step = this.#step(booking);
+    step.remove(booking.turn, booking.cost);
+    if (step.total.points === 0) this.#steps.delete(Math.floor(booking.supplyAt / stepMs) * stepMs);
+  }
+
+  #uncount(booking: Booking): void {
+    const { state, turn, cost } = booking;
     if (state === 'late' || state === 'over') return;
     this.counted.remove(turn, cost);
-    if (state === 'claimed') this.claimed.remove(turn, cost);
-    if (state === 'due') this.due.remove(turn, cost);
+    if (state === 'ahead') this.#leaveStep(booking);
+    else this.due.remove(turn, cost);
   }
 
   #end(booking: Booking): void {

@@ -3,9 +3,11 @@ import type { Amount, BudgetRow, Purse } from '../domain/budget.ts';
 import { millis } from '../domain/time.ts';
 import type { Millis } from '../domain/time.ts';
 import { waitFor } from '../policy/forecast.ts';
-import type { Outlook } from '../policy/forecast.ts';
-import { held, othersClaims, releases, viewRow } from '../policy/lease.ts';
+import type { Need, Outlook } from '../policy/forecast.ts';
+import { held, othersClaims, othersWaiting, releases, viewRow } from '../policy/lease.ts';
 import type { Moment, Release, RowView } from '../policy/lease.ts';
+import { othersPromises, writtenAt } from '../policy/promises.ts';
+import type { WrittenAt } from '../policy/promises.ts';
 import { limitOf } from '../policy/rate.ts';
 import type { RateRules } from '../policy/rate.ts';
 import { backOffEnd, slowed } from '../policy/slowdown.ts';
@@ -28,10 +30,19 @@ export interface Usage {
 /** A forecast is made anew after so long: hundreds of calls of one storm share it. */
 const outlookMs = 20;
 
+/** So long before its supply, at most, a caller comes: then it is counted where it came. */
+const earliestMs = 1000;
+
+/** Who was promised supply so long from now, or so long ago, may be coming back just now. */
+const aroundMs = 1500;
+
 /** What one instance knows of one purse: the row as it saw it last, and its own spending. Times by the monotonic clock. */
 export class BudgetPicture {
   readonly #parts: PictureParts;
   #view: RowView | null = null;
+  #writtenAt: WrittenAt = new Map();
+  /** What the others promised, earliest first. */
+  #promises: readonly Release[] = [];
   #outlook: { readonly until: number; readonly value: Outlook } | null = null;
 
   constructor(parts: PictureParts) {
@@ -44,9 +55,18 @@ export class BudgetPicture {
   }
 
   look(row: BudgetRow, at: Moment): RowView {
-    this.#view = viewRow(row, this.#view, at, this.#parts.rules);
+    const { purse, instance } = this.#parts;
+    const before = this.#view;
+    this.#view = viewRow(row, before, at, this.#parts.rules);
+    this.#writtenAt = writtenAt(this.#view, before, this.#writtenAt, this.#parts);
+    this.#promises = othersPromises(this.#view, purse, instance, this.#writtenAt).sort((a, b) => a.at - b.at);
     this.#outlook = null;
     return this.#view;
+  }
+
+  /** To be called when this instance's lease changed: what is free was reckoned without it. */
+  reckonAnew(): void {
+    this.#outlook = null;
   }
 
   /** What the purse holds in a window; less after a 429. */
@@ -60,24 +80,30 @@ export class BudgetPicture {
     return held(this.#othersReleases(), now);
   }
 
-  /** What all other instances have to get. */
-  othersClaims(now: number): Amount {
-    return this.#claims(now).reduce(add, nothing);
+  /** Whether the row tells of no other instance. */
+  get alone(): boolean {
+    const { purse, instance } = this.#parts;
+    return this.#view?.holdings.every(({ value }) => value.purse !== purse || value.instance === instance) ?? true;
   }
 
   /** How many other instances have something to get. */
   rivals(now: number): number {
-    return this.#claims(now).length;
+    const { purse, instance } = this.#parts;
+    return this.#view === null ? 0 : othersClaims(this.#view, purse, instance, now).length;
   }
 
-  /** How long a call waits that has `load` before it, itself included, where this instance holds `left` and has to get `claim`. */
-  wait(load: Amount, own: { readonly left: Amount; readonly claim: Amount }, now: number): Millis {
+  /** Whether callers whom other instances told to come back may come by now. */
+  expects(now: number): boolean {
+    return this.#promises.some(({ at }) => Math.abs(at - now) < aroundMs);
+  }
+
+  /** How long a call waits that needs so much, where this instance holds `left`. */
+  wait(need: Need, left: Amount, now: number): Millis {
     if (this.#view === null) return millis(0);
     const resume = backOffEnd(this.#view) ?? 0;
-    if (now < resume) return millis(resume - now + (this.#parts.rules.windowMs * load.points) / this.limit(resume).points);
-    if (this.#outlook === null || now >= this.#outlook.until)
-      this.#outlook = { until: now + outlookMs, value: this.#lookOut(own.left, now) };
-    return waitFor(load, { ...this.#outlook.value, ...own }, now);
+    if (now < resume) return millis(resume - now + (this.#parts.rules.windowMs * need.load.points) / this.limit(resume).points);
+    if (this.#outlook === null || now >= this.#outlook.until) this.#outlook = { until: now + outlookMs, value: this.#lookOut(left, now) };
+    return waitFor(need, { ...this.#outlook.value, left }, now);
   }
 
   /** When more of the budget will be free; Infinity if nothing is spent. */
@@ -103,11 +129,9 @@ export class BudgetPicture {
     return { points, operations };
   }
 
-  #claims(now: number): Amount[] {
-    return this.#view === null ? [] : othersClaims(this.#view, this.#parts.purse, this.#parts.instance, now);
-  }
-
   #lookOut(left: Amount, now: number): Outlook {
+    const { purse, instance, rules } = this.#parts;
+    const view = this.#view;
     const certain = this.#sortedReleases(now);
     const limit = this.limit(now);
     const free = less(limit, add(held(certain, now), left));
@@ -116,9 +140,9 @@ export class BudgetPicture {
       free,
       releases: certain.map((release) => likely(release, now)).sort((a, b) => a.at - b.at),
       limit,
-      claim: nothing,
-      othersClaims: this.othersClaims(now),
-      windowMs: this.#parts.rules.windowMs,
+      othersWaiting: view === null ? nothing : othersWaiting(view, purse, instance, now),
+      othersPromised: this.#promises.filter(({ at }) => at > now + earliestMs),
+      windowMs: rules.windowMs,
     };
   }
 

@@ -1,9 +1,10 @@
-import { fits, least, nothing, times } from '../domain/budget.ts';
+import { fits, least, nothing, sumOf, times } from '../domain/budget.ts';
 import type { Amount, BudgetRow, Purse } from '../domain/budget.ts';
 import { millis } from '../domain/time.ts';
 import type { Millis } from '../domain/time.ts';
 import { decideDraw } from '../policy/draw.ts';
 import type { Demand, Draw } from '../policy/draw.ts';
+import type { Need } from '../policy/forecast.ts';
 import { smallestShare } from '../policy/lease.ts';
 import type { Moment } from '../policy/lease.ts';
 import { limitOf } from '../policy/rate.ts';
@@ -53,7 +54,8 @@ const idleShare = 0.25;
 export class LeaseHolder {
   readonly #parts: LeaseHolderParts;
   readonly #spending: Spending;
-  readonly #away: AwayAllowance;
+  /** What it may spend while the store is away. */
+  readonly away: AwayAllowance;
   /** What this instance knows of the budget. */
   readonly picture: BudgetPicture;
   #lease: OpenLease | null = null;
@@ -69,7 +71,7 @@ export class LeaseHolder {
   constructor(parts: LeaseHolderParts) {
     this.#parts = parts;
     this.#spending = new Spending(parts.rules.windowMs);
-    this.#away = new AwayAllowance(parts.rules, this.#spending);
+    this.away = new AwayAllowance(parts.rules, this.#spending);
     this.picture = new BudgetPicture({ ...parts, spending: this.#spending });
   }
 
@@ -128,7 +130,7 @@ export class LeaseHolder {
 
   /** When calls that wait have something to expect without the store; Infinity if a draw will decide first. */
   nextAwayLease(now: number): number {
-    return this.#away.nextSlice(now);
+    return this.away.nextSlice(now);
   }
 
   /** Whether something was spent without the row's knowledge: it is written as soon as the store is back, before it is forgotten. */
@@ -147,19 +149,19 @@ export class LeaseHolder {
   }
 
   /**
-   * Draws a lease; or only tells the row what was spent and gives the rest back. One at a time.
+   * Draws a lease; or only tells the row what was spent and gives the rest back. One at a time; `demand` is asked for once the row is read.
    * @param atLeast cost of one call; nothing: no lease is wanted.
    */
-  async draw(demand: Demand, atLeast: Amount): Promise<Drawn> {
+  async draw(demand: () => Demand, atLeast: Amount): Promise<Drawn> {
     const { ledger, vault, clock } = this.#parts;
     this.#drawing = true;
     const begun = clock.elapsed();
-    this.#away.attempt(begun);
+    this.away.attempt(begun);
     const draft: { granted: Amount | null; at: number } = { granted: null, at: begun };
     try {
       const { row, stored } = await ledger.change(vault, (current) => {
         const moment = this.#moment();
-        const next = this.#decide(current, moment, demand, atLeast);
+        const next = this.#decide(current, moment, demand(), atLeast);
         if (next === null) return null;
         draft.granted = next.lease;
         draft.at = moment.elapsed;
@@ -169,7 +171,7 @@ export class LeaseHolder {
       const ended = this.#moment();
       this.#roundTripMs = ended.elapsed - begun;
       if (!stored && draft.granted !== null) this.picture.look(row, ended);
-      this.#away.back(ended.elapsed);
+      this.away.back(ended.elapsed);
       const drawn = this.#settle(draft, stored);
       if (drawn !== 'dry' || atLeast.points > 0) return drawn;
       // Also where nothing was written: the row holds no lease of ours, since an earlier write came through whose answer did not.
@@ -178,7 +180,7 @@ export class LeaseHolder {
     } catch (error) {
       if (!(error instanceof StoreAway)) throw error;
       this.#settle(draft, false);
-      this.#away.failed(clock.elapsed());
+      this.away.failed(clock.elapsed());
       return 'away';
     } finally {
       this.#drawing = false;
@@ -190,7 +192,7 @@ export class LeaseHolder {
     if (this.#lease !== null && now < this.#lease.lapsesAt && fits(atLeast, this.left(now))) return true;
     const readAt = this.picture.view?.readAt ?? null;
     const known = { limit: this.picture.limit(now), others: this.picture.heldByOthers(now), readAt, atLeast };
-    const size = this.#away.slice(known, now);
+    const size = this.away.slice(known, now);
     if (size === null) return false;
     this.#lease = { ...size, size, renewAt: now + this.#parts.rules.leaseMs, lapsesAt: now + this.#parts.rules.leaseMs, away: true };
     this.#pledged = null;
@@ -198,28 +200,28 @@ export class LeaseHolder {
     return true;
   }
 
-  /** How long a call waits that has `load` before it, itself included, where all that is to be got is `claim`. */
-  wait(load: Amount, claim: Amount, now: number): Millis {
-    const left = this.left(now);
-    return this.#away.inForce(now) ? this.#away.wait(load, this.picture.limit(now), left) : this.picture.wait(load, { left, claim }, now);
+  /** How long a call waits. */
+  wait(need: Need, now: number): Millis {
+    if (!this.away.inForce(now)) return this.picture.wait(need, this.left(now), now);
+    return this.away.wait(sumOf([need.load, ...need.promised.map(({ amount }) => amount)]), this.picture.limit(now), this.left(now));
   }
 
   /** How long it takes until a draw is worth its write: until a useful part of what waits can be had. */
-  untilFree({ waiting, claim }: Demand, now: number): Millis {
-    const { purse, rules } = this.#parts;
-    const useful = least(waiting, times(limitOf(purse, rules), smallestShare));
-    return useful.points === 0 ? millis(Math.max(0, this.picture.nextRelease(now) - now)) : this.wait(useful, claim, now);
+  untilFree({ waiting }: Demand, now: number): Millis {
+    const load = least(waiting, times(limitOf(this.#parts.purse, this.#parts.rules), smallestShare));
+    if (load.points === 0) return millis(Math.max(0, this.picture.nextRelease(now) - now));
+    return this.wait({ load, promised: [], claim: waiting, caution: 1 }, now);
   }
 
   #decide(row: BudgetRow, at: Moment, demand: Demand, atLeast: Amount): Draw | null {
     const { purse, instance, rules } = this.#parts;
     const before = this.picture.view;
     const view = this.picture.look(row, at);
-    this.#away.compare(before, view, instance);
+    this.away.compare(before, view, instance);
     this.#spending.prune(at.elapsed);
     const spent = this.#spending.spent(at.elapsed);
     const lastLease = this.#spending.sum(at.elapsed - rules.leaseMs);
-    const unreported = this.#away.unreported(this.picture.limit(at.elapsed), at.elapsed);
+    const unreported = this.away.unreported(this.picture.limit(at.elapsed), at.elapsed);
     const owing = this.owesReport(at.elapsed);
     return decideDraw({ purse, instance, view, demand, atLeast, spent, lastLease, unreported, owing }, at, rules);
   }
@@ -228,6 +230,7 @@ export class LeaseHolder {
     const { granted } = draft;
     const pledged = this.#pledged;
     this.#pledged = null;
+    this.picture.reckonAnew();
     if (granted === null) return 'dry';
     if (stored && pledged !== null) {
       this.#owing = false;

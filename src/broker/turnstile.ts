@@ -1,12 +1,13 @@
-import { add, fits, less, nothing } from '../domain/budget.ts';
+import { add, fits, nothing } from '../domain/budget.ts';
 import type { Amount, BudgetRow } from '../domain/budget.ts';
 import type { Millis } from '../domain/time.ts';
 import { order, rankOf } from '../policy/admission.ts';
 import type { Demand } from '../policy/draw.ts';
-import { announce, marginMs, promised } from '../policy/forecast.ts';
+import { marginMs } from '../policy/forecast.ts';
 import type { AdmissionRequest } from '../ports/admission.ts';
 import type { Clock } from '../ports/clock.ts';
 import { Alarm } from './alarm.ts';
+import { Announcements } from './announcements.ts';
 import { Bookings } from './bookings.ts';
 import { DrawPace } from './draw-pace.ts';
 import type { Drawn, LeaseHolder } from './lease-holder.ts';
@@ -29,6 +30,9 @@ export interface Fare {
   readonly shape: string;
 }
 
+/** Calls whose claim is not in the row yet wait for the next draw so long at most, as a share of a lease's life. */
+const soonShare = 0.1;
+
 /** Where calls for one purse of one vault go through, or wait (B4). */
 export class Turnstile {
   readonly #holder: LeaseHolder;
@@ -40,8 +44,9 @@ export class Turnstile {
   readonly #bookings: Bookings;
   readonly #queue = new WaitingCalls();
   #drawAt = 0;
-  /** Calls that wait were let in without an estimate that holds. */
-  #supplyUnknown = true;
+  readonly #announcements: Announcements;
+  /** Who came after this was let in by what was known before the row told of its claim. */
+  #judgedAt = -Infinity;
   #lastCost: Amount = nothing;
 
   constructor(holder: LeaseHolder, clock: Clock, settings: TurnstileSettings) {
@@ -52,6 +57,7 @@ export class Turnstile {
     this.#alarm = new Alarm(clock, () => this.wake());
     this.#lines = new Lines(settings.windowMs);
     this.#bookings = new Bookings(settings.queueLength, settings.bookedPointsAServer);
+    this.#announcements = new Announcements(holder, this.#queue, this.#bookings, settings.windowMs);
   }
 
   /** Lets a call through if it need not wait, and nobody is passed by that. */
@@ -78,13 +84,14 @@ export class Turnstile {
       this.#next(now);
       return undefined;
     }
-    const claim = add(this.#demand().claim, fare.cost);
-    const wait = this.#holder.wait(this.#loadOf(call, now), claim, now);
+    const wait = this.#holder.wait(this.#announcements.needOf(call, now), now);
     // One that came back as told is not sent away again: what the estimate counts before it came after it.
     const tooLate = !call.booked && wait > 0 && wait + marginMs > request.within;
-    if (tooLate || this.#queue.size >= this.#settings.queueLength) return this.#refuse(call, claim, now);
+    const atOnce = tooLate && this.#announcements.mayAnnounce(fare.cost, now);
+    if (atOnce || this.#queue.size >= this.#settings.queueLength) return this.#refuse(call, now);
     this.#join(call, now);
-    const waiting = { ...call, until: now + request.within, shape: fare.shape };
+    const unsureAt = call.booked || this.#announcements.mayBeExpected(now) ? -Infinity : now;
+    const waiting = { ...call, unsureAt, until: now + request.within, shape: fare.shape };
     const answered = new Promise<undefined | Millis>((answer) => this.#queue.push({ ...waiting, answer }));
     this.#next(now);
     return answered;
@@ -94,14 +101,14 @@ export class Turnstile {
   halt(): void {
     this.#holder.drop();
     this.#drawAt = Infinity;
-    this.#supplyUnknown = true;
+    this.#judgedAt = -Infinity;
   }
 
   /** The row says how long the vault is left alone. */
   resume(row: BudgetRow): void {
     this.#holder.drop();
     this.#holder.look(row);
-    this.#drew('dry');
+    this.#drew('dry', { at: this.#clock.elapsed(), points: 0 });
   }
 
   /** Takes up what changed: a release, a deadline, a booking, a lapsed lease. */
@@ -140,21 +147,11 @@ export class Turnstile {
     if (!booked) this.#lines.join(server, turn.start, cost.points, now);
   }
 
-  /** What is served until a call is, itself included. */
-  #loadOf({ turn, cost, booked }: Call, now: number): Amount {
-    const before = add(this.#queue.ahead(turn), this.#bookings.counted.ahead(turn));
-    // Where there are other instances, those whose time has come may be there, and this one may have been told by another to come now.
-    const elsewhere = !booked && this.#holder.picture.rivals(now) > 0 ? this.#bookings.due.ahead(turn) : nothing;
-    return add(less(before, elsewhere), cost);
-  }
-
-  /** @param claim all that this instance has to get, `call` included. */
-  #refuse(call: Call, claim: Amount, now: number): Millis {
-    const load = promised(this.#loadOf(call, now), this.#holder.picture.rivals(now));
-    const comeBack = announce(this.#holder.wait(load, claim, now), call.within, this.#settings.windowMs);
+  #refuse(call: Call, now: number): Millis {
+    const { comeBack, supplyAt } = this.#announcements.timeFor(call, now);
     if (this.#bookings.hasRoom(call.server)) {
       this.#join(call, now);
-      this.#bookings.book({ ...call, dueAt: now + comeBack });
+      this.#bookings.book({ ...call, dueAt: now + comeBack, supplyAt });
     }
     this.#arm(now);
     return comeBack;
@@ -171,21 +168,18 @@ export class Turnstile {
     }
   }
 
-  /** Supply is known for the first time, or was lowered: refuses at once what cannot be served in time. */
-  #refuseHopeless(now: number): void {
-    const { claim } = this.#demand();
-    const startAt = (load: Amount): number => now + this.#holder.wait(load, claim, now) + marginMs;
-    this.#sendAway(this.#queue.takeHopeless(startAt), now);
+  /** Refuses those who cannot be served in time, as the row says now that it tells of all claims up to `toldAt`. */
+  #refuseHopeless(now: number, toldAt: number): void {
+    const claim = this.#queue.total;
+    const startAt = (load: Amount): number => now + this.#holder.wait({ load, promised: [], claim, caution: 1 }, now) + marginMs;
+    const hopeless = this.#queue.takeHopeless(startAt, { from: this.#judgedAt, to: toldAt });
+    this.#judgedAt = toldAt;
+    this.#sendAway(hopeless, now);
   }
 
   /** Refuses calls that waited. They are in their servers' lines already, and no call of another instance is among them. */
   #sendAway(calls: readonly WaitingCall[], now: number): void {
-    // All of them are still to be served: whoever is sent away first is not told to wait for the others.
-    const claim = calls.reduce((sum, { cost }) => add(sum, cost), this.#demand().claim);
-    for (const waited of calls) {
-      const call = { ...waited, booked: true };
-      waited.answer(this.#refuse(call, claim, now));
-    }
+    for (const call of calls) call.answer(this.#refuse({ ...call, booked: true }, now));
   }
 
   /** Draws for those who wait or gives back what nobody needs, if it is time, and sets the alarm. */
@@ -194,8 +188,13 @@ export class Turnstile {
     if (first !== undefined && this.#holder.cutAwayLease(first.cost, now)) this.#serve(now);
     const mayDraw = !this.#holder.drawing && now >= this.#drawAt;
     if (mayDraw && this.#lacksSupply(now)) this.#draw(now, this.#lastCost);
-    else if (mayDraw && (now >= this.#holder.returnsAt(now) || this.#holder.owesReport(now))) this.#draw(now, nothing);
+    else if (mayDraw && now >= this.#tellsAt(now)) this.#draw(now, nothing);
     else this.#arm(now);
+  }
+
+  /** When the row is to be told something although no lease is wanted. */
+  #tellsAt(now: number): number {
+    return this.#holder.owesReport(now) || this.#announcements.owes(this.#lastCost, now) ? this.#drawAt : this.#holder.returnsAt(now);
   }
 
   #lacksSupply(now: number): boolean {
@@ -204,27 +203,37 @@ export class Turnstile {
 
   /** @param forCalls cost of the calls to come if none waits; nothing: only to tell the row what was spent. */
   #draw(now: number, forCalls: Amount): void {
-    void this.#holder.draw(this.#demand(), this.#queue.first()?.cost ?? forCalls).then((drawn) => this.#drew(drawn));
+    let told = { at: now, points: 0 };
+    const demand = (): Demand => {
+      told = { at: this.#clock.elapsed(), points: this.#announcements.untold };
+      return this.#demand();
+    };
+    void this.#holder.draw(demand, this.#queue.first()?.cost ?? forCalls).then((drawn) => this.#drew(drawn, told));
     this.#arm(now);
   }
 
   #demand(): Demand {
     const queued = this.#queue.total;
+    const promised = this.#bookings.told(this.#clock.elapsed());
     return {
       waiting: add(queued, this.#bookings.due.total),
       claim: add(queued, this.#bookings.counted.total),
-      announced: add(queued, this.#bookings.claimed.total),
+      announced: promised.reduce((sum, { amount }) => add(sum, amount), queued),
+      promised,
     };
   }
 
-  #drew(drawn: Drawn): void {
+  /** @param told up to when the draw told the row who waits, and how many points of what was announced. */
+  #drew(drawn: Drawn, told: { readonly at: number; readonly points: number }): void {
     const now = this.#clock.elapsed();
-    this.#drawAt = now + this.#pace.after(drawn, this.#holder, this.#demand());
-    if (this.#supplyUnknown && this.#holder.picture.view !== null) {
-      this.#supplyUnknown = false;
+    if (drawn !== 'lost' && this.#holder.picture.view !== null) {
+      this.#announcements.told(told.points);
       this.#serve(now);
-      this.#refuseHopeless(now);
+      this.#refuseHopeless(now, told.at);
     }
+    this.#drawAt = now + this.#pace.after(drawn, this.#holder, this.#demand());
+    // Who came meanwhile is to know soon.
+    if (drawn === 'dry' && this.#queue.newestAt > told.at) this.#drawAt = Math.min(this.#drawAt, now + this.#settings.leaseMs * soonShare);
     this.wake();
   }
 
@@ -233,8 +242,7 @@ export class Turnstile {
     let at = Math.min(this.#queue.firstDeadline, this.#bookings.nextAt());
     if (this.#queue.size > 0) at = Math.min(at, this.#holder.nextAwayLease(now));
     if (!this.#holder.drawing) {
-      const reports = this.#holder.owesReport(now) ? this.#drawAt : this.#holder.returnsAt(now);
-      at = Math.min(at, this.#lacksSupply(now) ? this.#drawAt : Math.max(reports, this.#drawAt));
+      at = Math.min(at, this.#lacksSupply(now) ? this.#drawAt : Math.max(this.#tellsAt(now), this.#drawAt));
     }
     this.#alarm.setFor(at, now);
   }

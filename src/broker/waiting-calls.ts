@@ -19,6 +19,8 @@ export interface Call {
 
 /** A call that waits. */
 export interface WaitingCall extends Call {
+  /** When it was let in without the row telling of its claim; -Infinity where it is not sent away again. */
+  readonly unsureAt: number;
   /** Monotonic milliseconds by which it must start. */
   readonly until: number;
   readonly shape: string;
@@ -30,9 +32,15 @@ export class WaitingCalls {
   readonly #queue = new Heap<WaitingCall>((a, b) => order(a.turn, b.turn) < 0);
   readonly #backlog = new Backlog();
   #firstDeadline = Infinity;
+  #newestAt = -Infinity;
 
   get size(): number {
     return this.#queue.size;
+  }
+
+  /** The latest `unsureAt` so far. */
+  get newestAt(): number {
+    return this.#newestAt;
   }
 
   get total(): Amount {
@@ -55,6 +63,7 @@ export class WaitingCalls {
 
   push(call: WaitingCall): void {
     this.#queue.push(call);
+    this.#newestAt = Math.max(this.#newestAt, call.unsureAt);
     this.#backlog.add(call.turn, call.cost);
     this.#firstDeadline = Math.min(this.#firstDeadline, call.until);
   }
@@ -74,13 +83,15 @@ export class WaitingCalls {
   /**
    * Takes out those that cannot be served in time; their part of the supply goes to those behind them.
    * @param startAt when a call starts that has so much before it, itself included.
+   * @param came those that were unsure in this time, both ends included.
    */
-  takeHopeless(startAt: (load: Amount) => number): readonly WaitingCall[] {
+  takeHopeless(startAt: (load: Amount) => number, came: { readonly from: number; readonly to: number }): readonly WaitingCall[] {
+    if (this.#newestAt < came.from) return [];
     const hopeless = new Set<WaitingCall>();
     let load: Amount = { points: 0, service: 0 };
     for (const call of [...this.#queue.values()].sort((a, b) => order(a.turn, b.turn))) {
       const withIt = add(load, call.cost);
-      if (startAt(withIt) > call.until) hopeless.add(call);
+      if (call.unsureAt >= came.from && call.unsureAt <= came.to && startAt(withIt) > call.until) hopeless.add(call);
       else load = withIt;
     }
     return this.#take((call) => hopeless.has(call));

@@ -19,6 +19,11 @@ export interface Spent extends Amount {
   readonly operations: Readonly<Record<string, number>>;
 }
 
+/** What was promised to callers that were told to come back: there is supply for it from `inMs` after its holder wrote it down. */
+export interface Promised extends Amount {
+  readonly inMs: Millis;
+}
+
 /**
  * All that one instance has of one purse. The instance writes it as a whole and is the only one that does: it alone knows what it spent.
  * Times inside are relative to that write, by the holder's own monotonic clock, so that they are exact whatever its wall clock says.
@@ -36,6 +41,11 @@ export interface Holding {
   readonly leaseMs: Millis;
   /** What the holder still had to get when it wrote: for its queue, and for callers that it told to come back. */
   readonly claim: Amount;
+  /**
+   * The part of `claim` that was promised to callers who come back, by when there is supply for it: earliest first, in steps of half a
+   * second, 24 at most. Absent where the holder is an older version, which does not say.
+   */
+  readonly promised?: readonly Promised[];
   readonly spent: readonly Spent[];
 }
 
@@ -62,6 +72,10 @@ export const nothing: Amount = { points: 0, service: 0 };
 
 export function add(a: Amount, b: Amount): Amount {
   return { points: a.points + b.points, service: a.service + b.service };
+}
+
+export function sumOf(amounts: readonly Amount[]): Amount {
+  return amounts.reduce<Amount>(add, nothing);
 }
 
 /** `a` less `b`, neither number below zero. */

@@ -1,8 +1,8 @@
-import { add, fits, less, most, nothing } from '../domain/budget.ts';
-import type { Amount, BudgetRow, Purse, Spent } from '../domain/budget.ts';
+import { add, fits, less, most, nothing, sumOf } from '../domain/budget.ts';
+import type { Amount, BudgetRow, Holding, Purse, Spent } from '../domain/budget.ts';
 import { millis } from '../domain/time.ts';
 import { announcedLeases, expectedDemand, freeOf, grant, held, holdingsWith, othersClaims, releases } from './lease.ts';
-import type { Moment, RowView } from './lease.ts';
+import type { Moment, Release, RowView } from './lease.ts';
 import { limitOf } from './rate.ts';
 import type { RateRules } from './rate.ts';
 import { passedOn, slowed } from './slowdown.ts';
@@ -13,6 +13,8 @@ export interface Demand {
   readonly claim: Amount;
   /** What the others are told of it: without callers who may come to any instance by now. */
   readonly announced: Amount;
+  /** The part of that which was promised for later, by the monotonic clock, earliest first. */
+  readonly promised: readonly Release[];
 }
 
 /** All that decides a draw. */
@@ -33,6 +35,9 @@ export interface DrawState {
   readonly owing: boolean;
 }
 
+/** What grew by more than this share of the limit is told at once: others promise supply by what the row says. */
+const newsShare = 0.02;
+
 /** What a draw writes. */
 export interface Draw {
   readonly row: BudgetRow;
@@ -49,7 +54,7 @@ export function decideDraw(state: DrawState, at: Moment, rules: RateRules): Draw
   const lease = leaseFor(state, at, rules);
   const written = view.holdings.find(({ value }) => value.instance === instance && value.purse === purse);
   const stale = written === undefined || at.elapsed - written.by > rules.leaseMs * announcedLeases;
-  const announces = stale && demand.announced.points > 0;
+  const announces = (stale || isNews(demand, written.value, limitOf(purse, rules))) && demand.announced.points > 0;
   const givesBack = written !== undefined && written.value.lease.points > 0;
   if (lease.points === 0 && !givesBack && !announces && !state.owing) return null;
   const holding = {
@@ -61,9 +66,16 @@ export function decideDraw(state: DrawState, at: Moment, rules: RateRules): Draw
     lease,
     leaseMs: rules.leaseMs,
     claim: less(demand.announced, lease),
+    promised: demand.promised.map(({ at: due, amount }) => ({ ...amount, inMs: millis(Math.max(0, Math.floor(due - at.elapsed))) })),
     spent: state.spent,
   };
   return { row: { holdings: holdingsWith(holding, view, at, rules), slowdown: passedOn(view, at) }, lease };
+}
+
+/** Whether what waits or what was promised grew much since the others were told. */
+function isNews({ announced, promised }: Demand, { claim, promised: told = [] }: Holding, limit: Amount): boolean {
+  const grownBy = most(less(announced, claim), less(sumOf(promised.map(({ amount }) => amount)), sumOf(told)));
+  return grownBy.points > limit.points * newsShare;
 }
 
 function leaseFor(state: DrawState, at: Moment, rules: RateRules): Amount {

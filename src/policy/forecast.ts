@@ -1,12 +1,11 @@
-import { times } from '../domain/budget.ts';
 import type { Amount } from '../domain/budget.ts';
 import { millis } from '../domain/time.ts';
 import type { Millis } from '../domain/time.ts';
 import type { Release } from './lease.ts';
 
-/** What an instance expects to get. */
+/** What all instances expect to get, and what is spoken for. */
 export interface Outlook {
-  /** The rest of its lease. */
+  /** The rest of this instance's lease. */
   readonly left: Amount;
   /** What is free for all who wait. */
   readonly free: Amount;
@@ -14,31 +13,96 @@ export interface Outlook {
   readonly releases: readonly Release[];
   /** What all instances together get in a window. */
   readonly limit: Amount;
-  /** What this instance has to get, and what all others have to: supply is shared by these. */
-  readonly claim: Amount;
-  readonly othersClaims: Amount;
+  /** What waits at all other instances: supply is shared with it by what each has to get. */
+  readonly othersWaiting: Amount;
+  /** What they promised to callers who are still to come back, earliest first: it goes before whoever is told a time now. */
+  readonly othersPromised: readonly Release[];
   readonly windowMs: Millis;
 }
 
+/** What a call needs that it can start. */
+export interface Need {
+  /** What goes before it now, and itself. */
+  readonly load: Amount;
+  /** What this instance promised to callers who go before it when they come back, earliest first. */
+  readonly promised: readonly Release[];
+  /** All that waits here: by it supply is shared with what waits elsewhere. Nothing: all of that goes before. */
+  readonly claim: Amount;
+  /** So many times as much is reckoned with: 1, or {@link cautionFor}. */
+  readonly caution: number;
+}
+
+/** Promises are told in steps of half a second, by the beginning of each: in the middle they count as kept. */
+const halfStepMs = 250;
+
 /**
- * How long it takes until `load` can have been spent: the wait of a call, where `load` is the call with all that goes before it (B4).
- * Reckoned by the scarcer of the two rules alone. Whatever is spent now is free again a window later, so supply repeats by windows.
+ * How long it takes until a call can start without taking what was promised to others (B4): from then on, all that is needed by any moment
+ * is there by it. Reckoned by the scarcer of the two rules alone. Whatever is spent now is free again a window later, so supply repeats.
  * @returns Infinity where the limit is zero.
  */
-export function waitFor(load: Amount, outlook: Outlook, elapsed: number): Millis {
-  const { limit, windowMs } = outlook;
+export function waitFor(need: Need, outlook: Outlook, elapsed: number): Millis {
+  const { limit, windowMs, free, releases } = outlook;
   if (limit.points <= 0 || limit.service <= 0) return millis(Infinity);
-  const by = load.points / limit.points >= load.service / limit.service ? 'points' : 'service';
-  const claim = Math.max(load[by], outlook.claim[by]);
-  const share = claim / (claim + outlook.othersClaims[by]);
-  const windows = Math.max(0, Math.ceil(load[by] / (limit[by] * share)) - 1);
-  let missing = load[by] - windows * limit[by] * share - outlook.left[by] - outlook.free[by] * share;
-  if (missing <= 0) return millis(windows * windowMs);
-  for (const release of outlook.releases) {
-    missing -= release.amount[by] * share;
-    if (missing <= 1e-6) return millis(Math.max(0, release.at - elapsed) + windows * windowMs);
+  const by = need.load.points / limit.points >= need.load.service / limit.service ? 'points' : 'service';
+  const enough = balance(need, outlook, by);
+  let startAt: number | undefined;
+  let supply = 0;
+  const reach = (at: number, grown: number): void => {
+    if (!enough.holds(at, supply)) startAt = undefined;
+    supply = grown;
+    if (!enough.holds(at, supply)) startAt = undefined;
+    else startAt ??= at;
+  };
+  for (let window = 0; window < longestWaitWindows; window += 1) {
+    reach(elapsed + window * windowMs, free[by] + window * limit[by]);
+    for (const { at, amount } of releases) {
+      if (startAt !== undefined && enough.allCounted) break;
+      reach(at + window * windowMs, supply + amount[by]);
+    }
+    if (startAt !== undefined && enough.allCounted) break;
   }
-  return millis((windows + 1) * windowMs);
+  return millis(startAt === undefined ? longestWaitWindows * windowMs : Math.max(0, startAt - elapsed));
+}
+
+interface Balance {
+  /** Whether all promises are counted. */
+  readonly allCounted: boolean;
+  /** Whether what is needed by a moment is there; asked with moments that only grow. @param supply of all instances up to then. */
+  holds(at: number, supply: number): boolean;
+}
+
+function balance({ load, promised, claim, caution }: Need, { left, othersWaiting, othersPromised }: Outlook, by: keyof Amount): Balance {
+  const own = upTo(promised, by);
+  const others = upTo(othersPromised, by);
+  return {
+    get allCounted() {
+      return own.over && others.over;
+    },
+    holds(at, supply) {
+      const mine = (load[by] + own.sum(at)) * caution;
+      const waiting = Math.max(mine, claim[by]);
+      const shared = ((supply - others.sum(at) * caution) * waiting) / (waiting + othersWaiting[by]);
+      return left[by] + shared >= mine - 1e-6;
+    },
+  };
+}
+
+/** The sum of what is to be kept by a moment; asked for with moments that only grow. */
+function upTo(promised: readonly Release[], by: keyof Amount): { readonly over: boolean; sum(at: number): number } {
+  let next = 0;
+  let sum = 0;
+  return {
+    get over() {
+      return next >= promised.length;
+    },
+    sum(at) {
+      for (let one = promised[next]; one !== undefined && one.at + halfStepMs <= at; one = promised[next]) {
+        sum += one.amount[by];
+        next += 1;
+      }
+      return sum;
+    },
+  };
 }
 
 /** Added to an expected wait, in ms: for the write of the lease, and for others who write at the same moment. */
@@ -52,11 +116,11 @@ const earlyShare = 1 / 4;
 const longestWaitWindows = 60;
 
 /** Where other instances announce times too, so much more is reckoned with: what each knows of the others is a little old. */
-const caution = 1.1;
+const caution = 1.05;
 
-/** What is reckoned to be served until a call's time, when that is announced. @param rivals how many other instances have something to get. */
-export function promised(load: Amount, rivals: number): Amount {
-  return rivals > 0 ? times(load, caution) : load;
+/** What is reckoned with where a time is announced. @param rivals how many other instances have something to get. */
+export function cautionFor(rivals: number): number {
+  return rivals > 0 ? caution : 1;
 }
 
 /**

@@ -38,7 +38,7 @@ export interface Moment {
 }
 
 /** Something another instance wrote, with the latest monotonic time of this instance at which that can have been. */
-interface Dated<T> {
+export interface Dated<T> {
   readonly value: T;
   readonly by: number;
 }
@@ -120,10 +120,24 @@ export function held(list: readonly Release[], elapsed: number): Amount {
 
 /** The claims of the other instances, as far as they are recent. */
 export function othersClaims(view: RowView, purse: Purse, instance: string, elapsed: number): Amount[] {
-  const believed = view.holdings.filter(
-    ({ value, by }) => value.purse === purse && value.instance !== instance && elapsed - by <= value.leaseMs * believedLeases,
-  );
-  return believed.map(({ value }) => value.claim).filter(({ points }) => points > 0);
+  const claims = believed(view, purse, instance, elapsed).map(({ claim }) => claim);
+  return claims.filter(({ points }) => points > 0);
+}
+
+/** The part of the others' claims that was promised to nobody for later: what waits there now. */
+export function othersWaiting(view: RowView, purse: Purse, instance: string, elapsed: number): Amount {
+  const waiting = believed(view, purse, instance, elapsed).map(({ claim, promised = [] }) => promised.reduce(less, claim));
+  return waiting.reduce(add, nothing);
+}
+
+function believed(view: RowView, purse: Purse, instance: string, elapsed: number): Holding[] {
+  const recent = othersOf(view, purse, instance).filter(({ value, by }) => elapsed - by <= value.leaseMs * believedLeases);
+  return recent.map(({ value }) => value);
+}
+
+/** The holdings of the other instances. */
+export function othersOf(view: RowView, purse: Purse, instance: string): Dated<Holding>[] {
+  return view.holdings.filter(({ value }) => value.purse === purse && value.instance !== instance);
 }
 
 /** How much more than the last second's demand a lease covers, and for how many calls at least. */

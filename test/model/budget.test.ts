@@ -205,7 +205,7 @@ describe('B3: what is handed out under contention', () => {
 });
 
 describe('B3: the store is away', () => {
-  test.each([1, 2, 3, 4, 5])(
+  test.each([1, 2, 3, 4, 5, 12, 15])(
     'B3: mid-storm, ten instances fall to a tenth each, and the windows over both changes hold (%i)',
     async (seed) => {
       const subject = fleet(skews(10), { seed });

@@ -59,6 +59,20 @@ describe('design 10: storms through several instances', () => {
     expectBudgetHeld(subject);
   });
 
+  const twenty = Array.from({ length: 20 }, (_, k) => k + 1);
+
+  test.each(twenty)(
+    'B4: the mix on two instances (%i) takes no window more, although each sees little of what the other has',
+    async (seed) => {
+      const subject = fleet(skews(2), { seed });
+      for (const storm of storms) {
+        const seen = await weather(subject, storm, { ...machine, reads: 'ms' });
+        expect(seen.lastMs / leastTime(storm, 2), storm.name).toBeLessThanOrEqual(1.05);
+        await subject.clock.advance(13_000);
+      }
+    },
+  );
+
   test.each([1, 2, 3])(
     'B3: an instance that dies with its lease in a storm (%i) costs the others no budget that they may not have',
     async (seed) => {

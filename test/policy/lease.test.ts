@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { fits, nothing } from '../../src/domain/budget.ts';
 import type { Amount, BudgetRow, Holding } from '../../src/domain/budget.ts';
 import { instant, millis } from '../../src/domain/time.ts';
-import { grant, held, holdingsWith, othersClaims, releases, viewRow } from '../../src/policy/lease.ts';
+import { grant, held, holdingsWith, othersClaims, othersWaiting, releases, viewRow } from '../../src/policy/lease.ts';
 import type { RowView } from '../../src/policy/lease.ts';
 import { rules } from '../support/admission-fleet.ts';
 
@@ -89,6 +89,18 @@ describe('B3: what counts', () => {
     const view = seen(row(holding({ claim: { points: 7, service: 1 } })));
     expect(othersClaims(view, 'traffic', 'me', 53_000)).toHaveLength(1);
     expect(othersClaims(view, 'traffic', 'me', 53_001)).toHaveLength(0);
+  });
+
+  test('B4: what waits at others is their claims without what they promised for later; an older version does not say', () => {
+    const claim = { points: 100, service: 1000 };
+    const promised = [
+      { inMs: millis(2000), points: 30, service: 300 },
+      { inMs: millis(9000), points: 50, service: 500 },
+    ];
+    const view = seen(row(holding({ claim, promised }), holding({ instance: 'older', claim })));
+    expect(othersWaiting(view, 'traffic', 'me', 50_000)).toEqual({ points: 120, service: 1200 });
+    expect(othersWaiting(view, 'traffic', 'older', 53_000)).toEqual({ points: 20, service: 200 });
+    expect(othersWaiting(view, 'traffic', 'older', 53_001)).toEqual(nothing);
   });
 
   test('B3: a dead instance is forgotten when nothing of it counts, and passed on with its age until then', () => {

@@ -1,0 +1,69 @@
+import { add, fits, nothing } from '../domain/budget.ts';
+import type { Amount } from '../domain/budget.ts';
+import type { Millis } from '../domain/time.ts';
+import { announce, cautionFor } from '../policy/forecast.ts';
+import type { Need } from '../policy/forecast.ts';
+import type { Bookings } from './bookings.ts';
+import type { LeaseHolder } from './lease-holder.ts';
+import type { Call, WaitingCalls } from './waiting-calls.ts';
+
+/** What one instance may announce before the others are told, as a share of the limit: else all would promise the same supply in a storm. */
+const untoldShare = 0.02;
+
+/** What a call needs that it can start, and when one that is sent away is told to come back (B4). */
+export class Announcements {
+  readonly #holder: LeaseHolder;
+  readonly #queue: WaitingCalls;
+  readonly #bookings: Bookings;
+  readonly #windowMs: number;
+  #untold = 0;
+
+  constructor(holder: LeaseHolder, queue: WaitingCalls, bookings: Bookings, windowMs: number) {
+    this.#holder = holder;
+    this.#queue = queue;
+    this.#bookings = bookings;
+    this.#windowMs = windowMs;
+  }
+
+  /** Points that were announced and are not in the row yet. */
+  get untold(): number {
+    return this.#untold;
+  }
+
+  /** The row tells of so many points that were {@link untold}. */
+  told(points: number): void {
+    this.#untold -= points;
+  }
+
+  /** Whether a time may be announced now; else the call waits for the next draw, which tells the others. None does while the store is away. */
+  mayAnnounce(cost: Amount, now: number): boolean {
+    const { picture, away } = this.#holder;
+    return picture.alone || away.inForce(now) || this.#untold + cost.points <= picture.limit(now).points * untoldShare;
+  }
+
+  /** Whether the others are to be told what was announced, although no lease is wanted. @param call costs what no lease covers by then. */
+  owes(call: Amount, now: number): boolean {
+    return !this.mayAnnounce(call, now) && !fits(call, this.#holder.left(now));
+  }
+
+  /** Whether one that has no place here may have been told by another instance to come now: then those who have places here may be there. */
+  mayBeExpected(now: number): boolean {
+    const { picture } = this.#holder;
+    return picture.expects(now) || (this.#bookings.due.total.points > 0 && picture.rivals(now) > 0);
+  }
+
+  needOf({ turn, cost, booked }: Call, now: number): Need {
+    const due = !booked && this.mayBeExpected(now) ? nothing : this.#bookings.due.ahead(turn);
+    const load = add(add(this.#queue.ahead(turn), due), cost);
+    return { load, promised: this.#bookings.ahead(turn), claim: add(this.#queue.total, cost), caution: 1 };
+  }
+
+  /** Reckons the time for a call that is sent away: when it is to come back, in ms from now, and when there is supply for it. */
+  timeFor(call: Call, now: number): { readonly comeBack: Millis; readonly supplyAt: number } {
+    const caution = cautionFor(this.#holder.picture.rivals(now));
+    // What waits elsewhere and is in the row goes before: those instances were first to tell.
+    const wait = this.#holder.wait({ ...this.needOf(call, now), claim: nothing, caution }, now);
+    this.#untold += call.cost.points;
+    return { comeBack: announce(wait, call.within, this.#windowMs), supplyAt: now + wait };
+  }
+}

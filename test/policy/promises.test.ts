@@ -1,0 +1,67 @@
+import { describe, expect, test } from 'vitest';
+import { nothing } from '../../src/domain/budget.ts';
+import type { BudgetRow, Holding } from '../../src/domain/budget.ts';
+import { instant, millis } from '../../src/domain/time.ts';
+import { viewRow } from '../../src/policy/lease.ts';
+import type { RowView } from '../../src/policy/lease.ts';
+import { othersPromises, writtenAt } from '../../src/policy/promises.ts';
+import type { WrittenAt } from '../../src/policy/promises.ts';
+import { rules } from '../support/admission-fleet.ts';
+
+const promised = [{ inMs: millis(9000), points: 30, service: 300 }];
+const reader = { purse: 'traffic', instance: 'me' } as const;
+
+function holding(instance: string, more: Partial<Holding> = {}): Holding {
+  const times = { wroteAt: instant(100_000), wroteElapsed: millis(5000), ageMs: millis(0), leaseMs: millis(1000) };
+  return { instance, purse: 'traffic', ...times, lease: nothing, claim: nothing, promised, spent: [], ...more };
+}
+
+interface Seen {
+  readonly view: RowView;
+  readonly written: WrittenAt;
+}
+
+/** Reads a row at `elapsed` of the reader's monotonic clock, after it read `before`. Wall clocks say nothing: they are 2 s apart. */
+function look(holdings: Holding[], elapsed: number, before: Seen | null = null): Seen {
+  const row: BudgetRow = { holdings, slowdown: null };
+  const view = viewRow(row, before?.view ?? null, { elapsed: millis(elapsed), now: instant(100_000) }, rules);
+  return { view, written: writtenAt(view, before?.view ?? null, before?.written ?? new Map(), reader) };
+}
+
+function due({ view, written }: Seen): number[] {
+  return othersPromises(view, 'traffic', 'me', written).map(({ at }) => at);
+}
+
+describe('B4: when the callers of others have supply', () => {
+  test('B4: as of the read, where nothing else is known', () => {
+    expect(due(look([holding('a')], 50_000))).toEqual([59_000]);
+  });
+
+  test('B4: the reader itself, another purse and an older version promise nothing', () => {
+    const { promised: _, ...older } = holding('older');
+    expect(due(look([holding('me'), holding('a', { purse: 'probes' }), older], 50_000))).toEqual([]);
+  });
+
+  test("B4: the last writer wrote when the reader's own holding was as old as the row says, although the reader looks much later", () => {
+    const own = holding('me', { wroteElapsed: millis(40_000), ageMs: millis(500) });
+    expect(due(look([own, holding('a')], 50_000))).toEqual([49_500]);
+  });
+
+  test('B4: what is found once is not lost when the reader writes the row itself', () => {
+    const own = holding('me', { wroteElapsed: millis(40_000), ageMs: millis(500) });
+    const first = look([own, holding('a')], 50_000);
+    expect(due(look([holding('a'), holding('me', { wroteElapsed: millis(50_000) })], 51_000, first))).toEqual([49_500]);
+  });
+
+  test('B4: a later write of the same instance is as much later as its own clock says', () => {
+    const own = holding('me', { wroteElapsed: millis(40_000), ageMs: millis(500) });
+    const first = look([own, holding('a')], 50_000);
+    expect(due(look([own, holding('a', { wroteElapsed: millis(16_000) })], 60_000, first))).toEqual([60_500]);
+  });
+
+  test('B4: a write that the read before did not see is later than that read, and never later than this one', () => {
+    const first = look([], 50_000);
+    expect(due(look([holding('a')], 52_000, first))).toEqual([59_000]);
+    expect(due(look([holding('a', { ageMs: millis(2500) })], 52_000, first))).toEqual([58_500]);
+  });
+});
