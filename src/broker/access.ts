@@ -18,7 +18,7 @@ import { createTurns } from '../ports/turns.ts';
 import { createOwnWraps } from './own-wraps.ts';
 import type { Parts } from './parts.ts';
 import { createPictures } from './pictures.ts';
-import type { Decide } from './pictures.ts';
+import type { Decide, Three } from './pictures.ts';
 import { createProofs } from './proofs.ts';
 import { createSureChanges } from './sure-changes.ts';
 
@@ -30,8 +30,8 @@ import { createSureChanges } from './sure-changes.ts';
 export interface Access {
   /** Everything of one vault, at most `pictureMaxAgeMs` old. Rejects with `StoreAway`: then nothing may fail over. */
   picture(vault: string): Promise<AccessPicture>;
-  /** Two vaults at one moment, each as `picture`. */
-  pictures(first: string, second: string): Promise<readonly [AccessPicture, AccessPicture]>;
+  /** The vaults at one moment, each as `picture`; one that is named twice is read once. */
+  pictures(...vaults: Three<string>): Promise<Three<AccessPicture>>;
   /** What the last picture and this instance's own changes say of the link, however old; undefined if nothing is known. */
   known(ref: LinkRef): LinkAccess | undefined;
   /** Stores a denial of unwrap. Resolves with the latch once it is durable; rejects with `StoreAway`. */
@@ -125,10 +125,10 @@ export function createAccess(parts: Pick<Parts, 'accessLog' | 'clock' | 'rules' 
 
   return {
     picture,
-    pictures: (first, second) =>
+    pictures: (...vaults) =>
       wraps.fresh(
-        () => pictures.readBoth(first, second),
-        (both) => both,
+        () => pictures.readAll(...vaults),
+        (all) => all,
       ),
     known: pictures.known,
     health: (vault) => pictures.health(vault) ?? soundVault,

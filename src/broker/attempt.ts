@@ -23,8 +23,8 @@ interface Way {
 /** Tries one link: admission, then `guard`, then the call, then what its answer means. */
 export interface Attempts {
   /**
-   * @param guard asked before any point of the budget is spent, and again after waiting in the queue, so that what it rests on is not old
-   *   when the call begins.
+   * @param guard asked before any point of the budget is spent, again after waiting in the queue, and last when the request is about to
+   *   leave, so that what it rests on is not old when the vault is called.
    */
   at<T>(link: Link, call: KeyCall<T>, guard?: Guard): Promise<Tried<T>>;
 }
@@ -70,8 +70,12 @@ export function createAttempts(all: AttemptParts): Attempts {
     // INVARIANT: read before the call is sent; only this latch may be released by its success (F5).
     const known = all.access.known(target.ref)?.latch?.generation ?? null;
     const within = millis(Math.min(rules.attemptMs, left));
-    const send = (): Promise<Reply<T>> => call.send({ vault, keyId: link.keyId, identity: target.ref.identity }, within);
+    let last: ReturnType<Guard> | undefined;
+    const mayLeave = way.guard === unguarded ? undefined : async () => (await (last = way.guard())) === undefined;
+    const send = (): Promise<Reply<T>> => call.send({ vault, keyId: link.keyId, identity: target.ref.identity, mayLeave }, within);
     const reply = await circuits.through(vault.name, link.keyId, send);
+    const refusedAtLast = await last;
+    if (refusedAtLast !== undefined) return unsent(refusedAtLast);
     if (reply === undefined) return { kind: 'outage', attempt: uncalled(link) };
     const attempt = attemptOf(reply, link);
     if (reply.ok) {

@@ -1,5 +1,7 @@
+import { sameLink } from '../domain/access.ts';
 import { refuse } from '../domain/refusal.ts';
 import type { Attempt, Refusal } from '../domain/refusal.ts';
+import { protectorGroup } from '../domain/server.ts';
 import type { Group, Link } from '../domain/server.ts';
 import { millis } from '../domain/time.ts';
 import { mayFailOver } from '../policy/gate.ts';
@@ -39,13 +41,19 @@ export function createAtGroup(all: AttemptParts, attempts: Attempts): AtGroup {
         await all.access.denied(primary, { ...seen, witness: false });
         return refuse('KeyAccessDenied', `F9: vault ${primary.vault} was deleted`, { retryable: true }).refusal;
       }
-      const [primaryPicture, standbyPicture] = await all.access.pictures(primary.vault, standbyRef.vault);
+      const protector = refOf(call.registered, protectorGroup(call.registered)?.primary ?? group.primary);
+      const [primaryPicture, standbyPicture, protectorPicture] = await all.access.pictures(
+        primary.vault,
+        standbyRef.vault,
+        protector.vault,
+      );
       const now = clock.now();
       const answer = mayFailOver(
         {
           now,
           state: standingAt(server, now).state,
           operation: call.operation,
+          protectorLatch: protectorPicture.links.find(({ ref }) => sameLink(ref, protector))?.latch ?? null,
           primary,
           primaryPicture,
           standby: standbyRef,
@@ -61,12 +69,19 @@ export function createAtGroup(all: AttemptParts, attempts: Attempts): AtGroup {
     }
   }
 
-  /** T33: the denial of a standby latches that standby and ends the search; its outage leads to the next one. */
+  /** As they are ranked; to wrap, those that refused it and have not wrapped since come last. */
+  function inOrder<T>({ standbys }: Group, { registered, operation }: KeyCall<T>): readonly Link[] {
+    const refuses = (standby: Link): boolean =>
+      operation === 'wrapKey' && all.access.known(refOf(registered, standby))?.refused.wrapKey !== undefined;
+    return [...standbys.filter((standby) => !refuses(standby)), ...standbys.filter(refuses)];
+  }
+
+  /** T33: the denial of a standby latches that standby and ends the search; what says nothing of the key leads to the next one. */
   async function atStandbys<T>(group: Group, call: KeyCall<T>, primary: Attempt): Promise<Operated<T>> {
     const tried: Attempt[] = [primary];
     let refusal = refuse('VaultUnavailable', `F3: vault ${group.primary.vault} is down and the key has no standby`, comeBack).refusal;
     let link = group.primary;
-    for (const standby of group.standbys) {
+    for (const standby of inOrder(group, call)) {
       const one: Tried<T> = await attempts.at(standby, call, () => gate(group, standby, call));
       if (one.attempt !== null) {
         tried.push(one.attempt);
@@ -76,17 +91,19 @@ export function createAtGroup(all: AttemptParts, attempts: Attempts): AtGroup {
         all.outages.failedOver(group.primary.vault, standby.vault);
         return { ok: true, value: one.value, link: standby, attempts: tried };
       }
-      refusal =
-        one.kind === 'outage'
-          ? refuse('VaultUnavailable', `neither vault ${group.primary.vault} nor its standby ${standby.vault} answers`, comeBack).refusal
-          : one.refusal;
-      if (one.kind === 'refused' && one.attempt !== null) {
-        const detail = `vault ${group.primary.vault} is down, and its standby: ${one.refusal.detail}`;
-        refusal = one.refusal.code === 'KeyAccessDenied' ? refuse('VaultUnavailable', detail, comeBack).refusal : one.refusal;
-        break;
-      }
+      refusal = refusalAt(one, group.primary.vault, standby.vault);
+      if (one.kind === 'refused' && one.attempt !== null && one.leadsOn !== true) break;
     }
     return { ok: false, refusal, link, attempts: tried };
+  }
+
+  /** What the caller hears where no other standby serves. That access to the standby is denied says nothing of the key's own vault. */
+  function refusalAt(one: Exclude<Tried<unknown>, { kind: 'served' }>, primary: string, standby: string): Refusal {
+    if (one.kind === 'outage')
+      return refuse('VaultUnavailable', `neither vault ${primary} nor its standby ${standby} answers`, comeBack).refusal;
+    const denied = one.attempt !== null && one.refusal.code === 'KeyAccessDenied';
+    const detail = `vault ${primary} is down, and its standby: ${one.refusal.detail}`;
+    return denied ? refuse('VaultUnavailable', detail, comeBack).refusal : one.refusal;
   }
 
   return async (group, call) => {

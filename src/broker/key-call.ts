@@ -29,7 +29,8 @@ export type Tried<T> =
   | { readonly kind: 'served'; readonly value: T; readonly attempt: Attempt }
   /** An outage, or an open circuit: a standby may be asked, if the gate allows it. */
   | { readonly kind: 'outage'; readonly attempt: Attempt }
-  | { readonly kind: 'refused'; readonly refusal: Refusal; readonly attempt: Attempt | null };
+  /** `leadsOn`: where this was a standby that was called, the next one may be asked. */
+  | { readonly kind: 'refused'; readonly refusal: Refusal; readonly attempt: Attempt | null; readonly leadsOn?: boolean };
 
 /** What trying a link is built from. */
 export interface AttemptParts {

@@ -11,10 +11,10 @@ import type { Parts } from './parts.ts';
 export interface Pictures {
   read(vault: string): Promise<AccessPicture>;
   /**
-   * Both vaults as they are seen at one moment, the one at which this resolves: neither picture has grown old, nor misses what this
-   * instance has met, while the other was read.
+   * The vaults as they are seen at one moment, the one at which this resolves: no picture has grown old, nor misses what this instance has
+   * met, while another was read.
    */
-  readBoth(first: string, second: string): Promise<readonly [AccessPicture, AccessPicture]>;
+  readAll(...vaults: Three<string>): Promise<Three<AccessPicture>>;
   known(ref: LinkRef): LinkAccess | undefined;
   /** As last read or learnt; undefined if nothing is known. */
   health(vault: string): VaultHealth | undefined;
@@ -31,6 +31,9 @@ export interface Pictures {
   overlay(id: string, ref: LinkRef, decide: Decide): void;
   dropOverlay(id: string): void;
 }
+
+/** Of the vaults of a primary, of its standby and of the server's protector, which may be the same. */
+export type Three<T> = readonly [T, T, T];
 
 /** A change of what is known of a link, decided on what is stored. */
 export type Decide = (stored: LinkAccess | undefined) => Change<LinkAccess>;
@@ -121,9 +124,9 @@ export function createPictures({ accessLog, clock, rules }: Pick<Parts, 'accessL
       return current(vault);
     },
 
-    async readBoth(first, second) {
-      await freshen(first, second);
-      return [current(first), current(second)];
+    async readAll(first, second, third) {
+      await freshen(first, second, third);
+      return [current(first), current(second), current(third)];
     },
 
     known(ref) {

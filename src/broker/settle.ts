@@ -8,7 +8,7 @@ import { millis } from '../domain/time.ts';
 import type { Instant } from '../domain/time.ts';
 import { findingFrom } from '../policy/fault-findings.ts';
 import type { ProofStep } from '../policy/fault-findings.ts';
-import { consequenceOf } from '../policy/verdict.ts';
+import { consequenceOf, leadsOn } from '../policy/verdict.ts';
 import { StoreAway } from '../ports/store.ts';
 import type { AttemptParts, Tried } from './key-call.ts';
 import { denialOf } from './witness.ts';
@@ -31,8 +31,8 @@ export interface Settle {
   failure(target: WitnessTarget, operation: Operation, failed: Failed): Promise<Extract<Tried<never>, { kind: 'outage' | 'refused' }>>;
 }
 
-/** F7: the first step of the back-off; the service sends no Retry-After. */
-const throttledRetryMs = millis(1000);
+/** When it is worth to ask again: the first step of the back-off (F7; the service sends no Retry-After), and for a canary of another. */
+const comeBackMs = millis(1000);
 
 export function createSettle({ parts, access, outages, witness }: AttemptParts): Settle {
   const { admission, clock, registry } = parts;
@@ -46,11 +46,14 @@ export function createSettle({ parts, access, outages, witness }: AttemptParts):
       access.refused(target.ref, 'wrapKey', { since: receivedAt, finding: 'WrapDenied' }),
     ]);
     const sight = await witness.look(target, 'probe');
-    if (sight === 'denied') return denied(target, fault);
+    if (sight === 'denied' || access.known(target.ref)?.latch) return denied(target, fault);
     if (sight === 'outage') await outages.met(target.ref.vault, target, clock.now());
-    const told = sight === 'proven' ? 'wrap is denied while unwrap works' : 'wrap is denied';
+    // F6: while nobody has seen whether unwrap works, the denial may be a false one.
+    const proven = sight === 'proven';
+    const told = proven ? 'wrap is denied while unwrap works' : 'wrap is denied';
     const detail = `vault ${target.ref.vault}: ${told} (${fault.code ?? fault.class})`;
-    return refuse('KeyAccessDenied', detail, { retryable: false, findings: [finding(target.ref, fault, 'wrap')] }).refusal;
+    const again = proven ? { retryable: false } : { retryable: true, retryAfterMs: comeBackMs };
+    return refuse('KeyAccessDenied', detail, { ...again, findings: [finding(target.ref, fault, 'wrap')] }).refusal;
   }
 
   /** What is wrong and what to do, in the words of an audit of the same key. */
@@ -60,7 +63,7 @@ export function createSettle({ parts, access, outages, witness }: AttemptParts):
 
   function denied({ ref }: WitnessTarget, fault: Fault): Refusal {
     const suspected = access.known(ref)?.latch?.status !== 'confirmed';
-    const again = suspected ? { retryable: true, retryAfterMs: throttledRetryMs } : { retryable: false };
+    const again = suspected ? { retryable: true, retryAfterMs: comeBackMs } : { retryable: false };
     const detail = `vault ${ref.vault} denies access to the key: ${fault.detail}`;
     return refuse('KeyAccessDenied', detail, { ...again, findings: [finding(ref, fault, 'unwrap')] }).refusal;
   }
@@ -76,7 +79,7 @@ export function createSettle({ parts, access, outages, witness }: AttemptParts):
     if (fault.class === 'throttled') admission.throttled(target.ref.vault);
     if (fault.mayHideDenial) await access.doubted(target.ref, receivedAt);
     const consequence = consequenceOf(fault, operation === 'wrapKey' ? 'wrap' : 'unwrap');
-    const retryAfterMs = fault.class === 'throttled' ? { retryAfterMs: throttledRetryMs } : {};
+    const retryAfterMs = fault.class === 'throttled' ? { retryAfterMs: comeBackMs } : {};
     return refuse(consequence.code, `vault ${target.ref.vault}: ${fault.detail}`, { retryable: consequence.retryable, ...retryAfterMs })
       .refusal;
   }
@@ -104,7 +107,8 @@ export function createSettle({ parts, access, outages, witness }: AttemptParts):
     async failure(target, operation, failed) {
       const { attempt, fault, receivedAt } = failed;
       try {
-        if (!consequenceOf(fault, 'get').outage) return { kind: 'refused', refusal: await refusalOf(target, operation, failed), attempt };
+        if (!consequenceOf(fault, 'get').outage)
+          return { kind: 'refused', refusal: await refusalOf(target, operation, failed), attempt, leadsOn: leadsOn(fault) };
         await outages.met(target.ref.vault, target, receivedAt);
         return { kind: 'outage', attempt };
       } catch (error) {

@@ -1,4 +1,4 @@
-import type { AccessPicture, LinkAccess, LinkRef } from '../domain/access.ts';
+import type { AccessPicture, Latch, LinkAccess, LinkRef } from '../domain/access.ts';
 import { sameLink } from '../domain/access.ts';
 import type { ServerState } from '../domain/server.ts';
 import { earliest, plus, span, toRfc3339 } from '../domain/time.ts';
@@ -10,7 +10,7 @@ import { newestDenialReaching, newestDoubt, newestProof } from './denial.ts';
  * Refuse by default: each rule must say yes, and what is not known says no.
  *
  * The pictures are at most a second old when the call begins. The server's state comes from the registry's copy, up to 5 s old: that is
- * enough, since every road out of `online` begins with a latch at the protector, which lies in the picture for 30 s before the state moves.
+ * enough beside the protector's own row, since every road out of `online` begins with a latch there that is confirmed.
  */
 
 /** The numbers of F3 and F5, in milliseconds. */
@@ -28,6 +28,8 @@ export interface GateRules {
 export interface GateQuestion {
   readonly now: Instant;
   readonly state: ServerState;
+  /** The latch at the server's protector, which need not be the primary (K6). */
+  readonly protectorLatch: Latch | null;
   readonly operation: 'wrapKey' | 'unwrapKey';
   readonly primary: LinkRef;
   readonly primaryPicture: AccessPicture;
@@ -67,8 +69,13 @@ const gateRules: readonly Rule[] = [
   standbyProven,
 ];
 
-function serverOnline({ state }: GateQuestion): GateAnswer {
-  return state === 'online' ? open : forbidden('F3', `the server is ${state}, and only an online server fails over`);
+function serverOnline({ state, protectorLatch }: GateQuestion): GateAnswer {
+  if (state !== 'online') return forbidden('F3', `the server is ${state}, and only an online server fails over`);
+  if (protectorLatch?.status !== 'confirmed') return open;
+  return forbidden(
+    'F3',
+    `the protector is latched since ${toRfc3339(protectorLatch.firstDenialAt)}, so that the server is not online any more`,
+  );
 }
 
 function vaultNotDeleted({ controlPlane, primary }: GateQuestion): GateAnswer {

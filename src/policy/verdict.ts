@@ -23,6 +23,15 @@ const consequences: Readonly<Record<FaultClass, Consequence>> = {
   ambiguous: { outage: false, code: 'VaultUnavailable', retryable: true },
 };
 
+/**
+ * Whether another standby may be asked after this one has failed, while the primary is down. Not after what may be a denial (T33): it is
+ * stored first, and so keeps the next request from this standby. Nor after what would be the same everywhere: the token, the ciphertext.
+ */
+export function leadsOn(fault: Fault): boolean {
+  if (fault.outsideValidity) return true;
+  return fault.class === 'outage' || fault.class === 'throttled' || (fault.class === 'ambiguous' && !fault.mayHideDenial);
+}
+
 /** The consequence of a fault met by an operation. A vault's 400 to unwrap means the ciphertext, not the broker. */
 export function consequenceOf(fault: Fault, operation: OperationName | 'get'): Consequence {
   const consequence = consequences[fault.class];

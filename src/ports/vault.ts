@@ -10,7 +10,15 @@ export interface KeyTarget {
   readonly keyId: KeyId;
   /** Client id of the managed identity; null: the broker's own. */
   readonly identity: string | null;
+  /**
+   * Asked when the way to the vault stands and the request is all that is left to be sent: a vault that is met for the first time, a token, or
+   * a connection may take seconds. Where it answers false nothing is sent, and the fault is `heldBack`. Absent: the request may leave.
+   */
+  readonly mayLeave?: (() => Promise<boolean>) | undefined;
 }
+
+/** The code of the fault of a call that `mayLeave` held back. Its class is `ambiguous`: it says nothing of the vault. */
+export const heldBack = 'HELD_BACK';
 
 /**
  * The answer to one call. `sentAt` is when the request left (the time of a proof), `receivedAt` when the answer or the failure was known

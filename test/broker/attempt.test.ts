@@ -131,6 +131,62 @@ describe('C4, F3: one who starts after another was refused', () => {
   });
 });
 
+describe('F3: the last word before the request leaves', () => {
+  /** A standby that is met for the first time: its challenge takes 1.7 s before the request can leave. */
+  function metFirst({ clock, callWith }: ReturnType<typeof rig>): KeyCall<Dek> {
+    const { send, ...call } = callWith(10_000);
+    return {
+      ...call,
+      async send(target, within) {
+        await clock.pause(millis(1700));
+        if ((await target.mayLeave?.()) !== false) return send(target, within);
+        const fault = { class: 'ambiguous', status: null, code: 'HELD_BACK', detail: '', reach: null } as const;
+        const unsent = { ...fault, mayHideDenial: false, outsideValidity: false };
+        return { ok: false, fault: unsent, sentAt: clock.now(), receivedAt: clock.now(), ms: millis(1700) };
+      },
+    };
+  }
+
+  test.each([
+    ['open', undefined, ['served'], 1],
+    ['closed meanwhile', refuse('VaultUnavailable', 'F4: denied meanwhile').refusal, ['refused', 'F4: denied meanwhile'], 0],
+  ])('is the gate’s as it is by then: %s', async (_what, last, heard, sent) => {
+    const one = rig();
+    const asked: number[] = [];
+    const guard: Guard = () => {
+      asked.push(one.clock.elapsed());
+      return Promise.resolve(asked.length > 1 ? last : undefined);
+    };
+    const tried = one.attempts.at(link, metFirst(one), guard);
+    await one.clock.advance(1700);
+    const answer = await tried;
+    expect(answer.kind === 'refused' ? [answer.kind, answer.refusal.detail] : [answer.kind]).toEqual(heard);
+    expect(asked).toEqual([0, 1700]);
+    expect(one.seen.sent).toHaveLength(sent);
+  });
+
+  test('a primary is asked nothing', async () => {
+    const one = rig();
+    let held: unknown = 'none';
+    const { send, ...call } = one.callWith(10_000);
+    await one.attempts.at(link, { ...call, send: (target, within) => ((held = target.mayLeave), send(target, within)) });
+    expect(held).toBeUndefined();
+  });
+
+  test('a question that fails is no answer: the failure comes to light', async () => {
+    const one = rig();
+    let asked = 0;
+    const guard: Guard = () => ((asked += 1) > 1 ? Promise.reject(new Error('a defect')) : Promise.resolve(undefined));
+    const { send, ...call } = one.callWith(10_000);
+    const tried = one.attempts.at(
+      link,
+      { ...call, send: async (target, within) => (await target.mayLeave?.().catch(() => false), send(target, within)) },
+      guard,
+    );
+    await expect(tried).rejects.toThrow('a defect');
+  });
+});
+
 describe('F2: a circuit found open', () => {
   test('makes no call, and sees to it that it is probed', async () => {
     const { seen, attempts, callWith } = rig();

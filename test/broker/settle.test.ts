@@ -40,6 +40,13 @@ async function heard(operation: 'wrapKey' | 'unwrapKey', fault: Fault, sight: Si
 test.each([
   { what: 'F4: a wrap denied where unwrap works', operation: 'wrapKey', fault: revoked, sight: 'proven', code: 'WrapDenied' },
   { what: 'F4: a wrap denied where unwrap is too', operation: 'wrapKey', fault: revoked, sight: 'denied', code: 'UnwrapDenied' },
+  {
+    what: 'F6: a wrap denied where nobody has seen whether unwrap is',
+    operation: 'wrapKey',
+    fault: revoked,
+    sight: 'undecided',
+    code: 'WrapDenied',
+  },
   { what: 'F4: an unwrap denied', operation: 'unwrapKey', fault: revoked, sight: 'undecided', code: 'UnwrapDenied' },
   { what: 'T31: an unwrap with a disabled key', operation: 'unwrapKey', fault: disabled, sight: 'undecided', code: 'KeyDisabled' },
   { what: 'C2: a wrap with an expired key', operation: 'wrapKey', fault: expired, sight: 'undecided', code: 'KeyExpired' },
@@ -50,7 +57,7 @@ test.each([
     refusal: {
       code: 'KeyAccessDenied',
       // Suspected until a witness confirms it (F6); what latches nothing waits for a person.
-      retryable: code === 'UnwrapDenied' || code === 'KeyDisabled',
+      retryable: (code !== 'WrapDenied' && code !== 'KeyExpired') || (code === 'WrapDenied' && sight !== 'proven'),
       findings: [{ code, severity: 'error', server, keyId, vault: 'kv-west', action: expect.stringMatching(/\.$/) as string }],
     },
   });
@@ -60,7 +67,7 @@ test('F2: a wrap denied, and an outage where it is looked whether unwrap is too:
   const { answer, met } = await heard('wrapKey', revoked, 'outage');
   expect(answer).toMatchObject({
     kind: 'refused',
-    refusal: { code: 'KeyAccessDenied', retryable: false, findings: [{ code: 'WrapDenied' }] },
+    refusal: { code: 'KeyAccessDenied', retryable: true, findings: [{ code: 'WrapDenied' }] },
   });
   expect(met).toEqual(['kv-west']);
   for (const sight of ['proven', 'denied', 'undecided'] as const) expect((await heard('wrapKey', revoked, sight)).met).toEqual([]);

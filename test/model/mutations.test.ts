@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
 import type * as AccessOfLinks from '../../src/broker/access.ts';
+import type * as AttemptAtLink from '../../src/broker/attempt.ts';
 import type * as Compose from '../../src/broker/compose.ts';
 import type * as SettleProof from '../../src/broker/settle-proof.ts';
 import type * as WitnessOfLinks from '../../src/broker/witness.ts';
@@ -43,7 +44,7 @@ vi.mock('../../src/policy/gate.ts', async (original) => {
     doubt: (question, rules) =>
       gate.mayFailOver({ ...question, primaryPicture: forgetful(question.primaryPicture, () => ({ doubtedAt: null })) }, rules),
     refusedWrap: (question, rules) => gate.mayFailOver({ ...question, operation: 'unwrapKey' }, rules),
-    state: (question, rules) => gate.mayFailOver({ ...question, state: 'online' }, rules),
+    state: (question, rules) => gate.mayFailOver({ ...question, state: 'online', protectorLatch: null }, rules),
     standbyLatch: (question, rules) =>
       gate.mayFailOver({ ...question, standbyPicture: forgetful(question.standbyPicture, () => noDenials) }, rules),
     neverOpens: () => ({ open: false, law: 'F3', detail: 'never' }),
@@ -125,6 +126,20 @@ vi.mock('../../src/broker/settle-proof.ts', async (original) => {
   return { createSettleProof };
 });
 
+vi.mock('../../src/broker/attempt.ts', async (original) => {
+  const attempt = await original<typeof AttemptAtLink>();
+  const createAttempts: typeof attempt.createAttempts = (all) => {
+    const attempts = attempt.createAttempts(all);
+    return {
+      at: (link, call, guard) =>
+        broken.rule === 'lastWord'
+          ? attempts.at(link, { ...call, send: (target, within) => call.send({ ...target, mayLeave: undefined }, within) }, guard)
+          : attempts.at(link, call, guard),
+    };
+  };
+  return { ...attempt, createAttempts };
+});
+
 vi.mock('../../src/broker/compose.ts', async (original) => {
   const { createRoads: create } = await original<typeof Compose>();
   const createRoads: typeof create = (parts) =>
@@ -155,6 +170,7 @@ test.each([
   ['unstored', 'F4'],
   ['neighbours', 'F4'],
   ['oldPictures', 'F4'],
+  ['lastWord', 'F4'],
   ['controlPlane', 'F9'],
   // No call of traffic gets round a primary that denies in these two, only canaries do: `canaries-held-back` alone sees that.
   ['canaries', 'F3'],

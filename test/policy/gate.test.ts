@@ -27,12 +27,20 @@ function standbyWith(changes: Partial<LinkAccess> = {}, ...others: readonly Link
 test('F3: with everything sound the gate opens, to unwrap and to wrap', () => {
   expect(ask()).toEqual({ open: true });
   expect(ask({ operation: 'wrapKey' })).toEqual({ open: true });
+  // Suspected, elsewhere than at the primary: the server is online (A2).
+  expect(ask({ protectorLatch: aLatch() })).toEqual({ open: true });
 });
 
 describe('each rule alone forbids, and the answer names its law', () => {
   const denied = { denials: { identity: at(-minute) } };
   test.each<[string, string, RegExp, Partial<GateQuestion>]>([
     ['F3', 'the server is at risk', /atRisk/, { state: 'atRisk' }],
+    [
+      'F3',
+      'the latch of the protector is confirmed, which makes it so',
+      /protector is latched since 2026-11-22T12:00/,
+      { protectorLatch: aLatch({ status: 'confirmed' }) },
+    ],
     ['F9', 'the vault was deleted', /kv-west was deleted/, { controlPlane: 'deleted' }],
     [
       'F4',

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { faultClasses, isDenial, type FaultClass } from '../../src/domain/fault.ts';
-import { consequenceOf, type Consequence } from '../../src/policy/verdict.ts';
+import { consequenceOf, leadsOn, type Consequence } from '../../src/policy/verdict.ts';
 import { aFault } from '../support/builders.ts';
 
 const operations = ['wrap', 'unwrap', 'rewrap', 'get'] as const;
@@ -32,6 +32,19 @@ describe('F1, F2: each class has one consequence', () => {
 
   test('F4: exactly revoked, keyGone and vaultGone are denials', () => {
     expect(faultClasses.filter(isDenial)).toEqual(['revoked', 'keyGone', 'vaultGone']);
+  });
+});
+
+describe('T33: what a standby that failed means for the next one, while the primary is down', () => {
+  test('it is asked after what says nothing of the key', () => {
+    const leading = faultClasses.filter((faultClass) => leadsOn(aFault({ class: faultClass, outsideValidity: false, mayHideDenial: false })));
+    expect(leading.toSorted()).toEqual(['ambiguous', 'outage', 'throttled']);
+    // C2: a key that has expired there is no denial of access.
+    expect(leadsOn(aFault({ class: 'revoked', outsideValidity: true }))).toBe(true);
+  });
+
+  test('F1: not after what may hide a denial', () => {
+    expect(leadsOn(aFault({ class: 'ambiguous', mayHideDenial: true }))).toBe(false);
   });
 });
 

@@ -75,6 +75,7 @@ export function aQuestion(changes: Partial<GateQuestion> = {}): GateQuestion {
   return {
     now: at(5 * second),
     state: 'online',
+    protectorLatch: null,
     operation: 'unwrapKey',
     primary: aRef(),
     primaryPicture: aPicture([anUntried(aRef(), { provenAt: at(-minute) })], { outageSince: noon }),

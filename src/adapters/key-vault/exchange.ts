@@ -60,6 +60,8 @@ export interface ExchangeOptions {
   readonly token: string;
   /** `Clock.elapsed` by which the response must be there. */
   readonly deadline: number;
+  /** As the call's target says. */
+  readonly mayLeave?: (() => Promise<boolean>) | undefined;
   /** The body of a response that is the success asked for (C3), undefined for any other; only a success is shown to the SDK. */
   readonly accept: (result: WireResult) => JsonObject | undefined;
 }
@@ -91,14 +93,14 @@ export class Exchange implements Answerer {
   }
 
   async answer(request: PipelineRequest): Promise<PipelineResponse> {
-    const { transport, clock, keyId, token, deadline, accept } = this.#options;
+    const { transport, clock, keyId, token, deadline, mayLeave, accept } = this.#options;
     // The key id is the beginning of each URL of its operations, so this also pins scheme and host.
     if (this.#sent || !request.url.startsWith(keyId)) throw new ExchangeEnded();
     this.#sent = true;
     const body = typeof request.body === 'string' ? request.body : undefined;
     const headers = headersOf(request, token);
     const left = millis(deadline - clock.elapsed());
-    const result = await transport.send({ method: request.method, url: request.url, headers, body }, left);
+    const result = await transport.send({ method: request.method, url: request.url, headers, body, mayLeave }, left);
     this.#result = result;
     this.#success = accept(result);
     if (this.#success === undefined) throw new ExchangeEnded();

@@ -4,6 +4,7 @@ import type { Fault } from '../../domain/fault.ts';
 import { parseKeyId, type KeyFacts, type KeyOperation, type UnwrapAlgorithm, type WrapAlgorithm } from '../../domain/key.ts';
 import { millis, type Instant, type Millis } from '../../domain/time.ts';
 import type { Clock } from '../../ports/clock.ts';
+import { heldBack } from '../../ports/vault.ts';
 import type { KeyTarget, Reply, VaultPort } from '../../ports/vault.ts';
 import { fault } from '../fault.ts';
 import type { Identities, TokenAnswer } from '../identity.ts';
@@ -169,6 +170,7 @@ class KeyVaults implements VaultPort {
       keyId: question.keyId,
       token,
       deadline,
+      mayLeave: trip.target.mayLeave,
       accept: (result) => readSuccess(result, question),
     });
     try {
@@ -199,6 +201,8 @@ class KeyVaults implements VaultPort {
 
   async #reply<T>(trip: Trip, { result, value }: Sent<T>): Promise<Reply<T>> {
     if (result === undefined) return this.#refused(trip, refusedLocally('SdkRefused', 'the SDK refused the call before it was sent'));
+    if (result.errno === brokenOff.heldBack)
+      return this.#refused(trip, fault('ambiguous', 'the call was held back before it was sent', { code: heldBack }));
     const { sentAt, receivedAt } = result;
     if (value !== undefined) return { ok: true, value, sentAt, receivedAt, ms: this.#spent(trip) };
     const reason = await this.#reason(trip, result);

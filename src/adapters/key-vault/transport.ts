@@ -1,5 +1,6 @@
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { request as openRequest, type Agent } from 'node:https';
+import type { Socket } from 'node:net';
 import { millis, type Instant, type Millis } from '../../domain/time.ts';
 import type { Clock } from '../../ports/clock.ts';
 import { createAddresses, type Address } from './addresses.ts';
@@ -20,6 +21,8 @@ export interface WireRequest {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | undefined;
+  /** Asked when the connection stands; where it answers false, or rejects, nothing is sent. Absent: the request may leave. */
+  readonly mayLeave?: (() => Promise<boolean>) | undefined;
 }
 
 /** What really happened on the wire. It may hold a plaintext DEK in `body`: never kept, logged or passed on whole. */
@@ -46,6 +49,8 @@ export const brokenOff = {
   /** The body is compressed although no encoding was accepted. */
   encoded: 'BODY_ENCODED',
   notHttps: 'NOT_HTTPS',
+  /** `mayLeave` said no: nothing was sent. */
+  heldBack: 'HELD_BACK',
 } as const;
 
 export interface Transport {
@@ -105,6 +110,7 @@ function sendOnce({
     let sentAt = clock.now();
     const begunAt = clock.elapsed();
     let connected = false;
+    let reused = false;
     let response: IncomingMessage | undefined;
     let settled = false;
     const settle = (errno: string | null, body: string | null): void => {
@@ -113,7 +119,7 @@ function sendOnce({
       clearTimeout(timer);
       if (errno !== null) outgoing.destroy();
       const answer = { status: response?.statusCode ?? null, headers: response?.headers ?? noHeaders, body, errno };
-      resolve({ result: { sentAt, receivedAt: clock.now(), ...answer }, reused: outgoing.reusedSocket });
+      resolve({ result: { sentAt, receivedAt: clock.now(), ...answer }, reused });
     };
     const { host, hostname, port, path } = address;
     const { method, body = '' } = request;
@@ -123,9 +129,11 @@ function sendOnce({
     const late = (): string => (!connected && host.answeredAt > begunAt ? brokenOff.noConnection : brokenOff.deadline);
     const timer = setTimeout(() => settle(late(), null), Math.max(within, 0));
     // A request that waited for a connection is sent when it gets one.
-    outgoing.on('socket', () => {
+    outgoing.on('socket', (socket) => {
       connected = true;
+      reused = standing.has(socket);
       sentAt = clock.now();
+      if (!reused) socket.once('secureConnect', () => void standing.add(socket));
     });
     outgoing.on('error', (error) => settle(errnoOf(error), null));
     outgoing.on('response', (incoming) => {
@@ -134,7 +142,29 @@ function sendOnce({
       readBody(incoming, maxBodyBytes, settle);
     });
     // ASCII alone, as whatever the SDK sends, is the same bytes in Latin-1, which costs Node less to write.
-    outgoing.end(body, length === body.length ? 'latin1' : 'utf8');
+    const send = (): unknown => outgoing.end(body, length === body.length ? 'latin1' : 'utf8');
+    const { mayLeave } = request;
+    if (mayLeave === undefined) send();
+    else whenConnected(outgoing, () => void sendIf(mayLeave));
+
+    async function sendIf(allowed: () => Promise<boolean>): Promise<void> {
+      const may = await allowed().catch(() => false);
+      if (settled) return;
+      sentAt = clock.now();
+      if (may) send();
+      else settle(brokenOff.heldBack, null);
+    }
+  });
+}
+
+/** Connections that have been made. Node's own `reusedSocket` is false of a request that waited for the connection of another. */
+const standing = new WeakSet<Socket>();
+
+/** Calls back when the connection of a request stands that was not ended yet: until then nothing of it is written. */
+function whenConnected(outgoing: ClientRequest, then: () => void): void {
+  outgoing.once('socket', (socket) => {
+    if (standing.has(socket)) then();
+    else socket.once('secureConnect', then);
   });
 }
 

@@ -106,4 +106,44 @@ describe('a vault to which one connection may be open', () => {
     expect(await send(millis(300))).toMatchObject({ status: null, errno: 'DEADLINE' });
     expect(await busy).toMatchObject({ errno: 'DEADLINE' });
   });
+
+  it('F3: one who may leave no more by the time that the connection is free is never sent', async () => {
+    const busy = send();
+    await vi.waitFor(() => expect(responses).toHaveLength(1), 5000);
+    let asked = 0;
+    const allow = (may: boolean) =>
+      transport.send(
+        { method: 'GET', url, headers: {}, body: undefined, mayLeave: () => Promise.resolve((asked += 1) > 0 && may) },
+        seconds(30),
+      );
+    const [held, allowed] = [allow(false), allow(true)];
+    expect(asked).toBe(0);
+    responses[0]!.end('{}');
+    expect(await busy).toMatchObject({ status: 200 });
+    expect(await held).toMatchObject({ status: null, errno: 'HELD_BACK' });
+    await vi.waitFor(() => expect(responses).toHaveLength(2), 5000);
+    responses[1]!.end('{}');
+    expect(await allowed).toMatchObject({ status: 200, errno: null });
+    expect([asked, responses.length]).toEqual([2, 2]);
+  });
+
+  it('F3: is asked once a new connection stands, and a question that fails means no', async () => {
+    const question = () => Promise.reject(new Error('away'));
+    const refused = transport.send({ method: 'GET', url, headers: {}, body: undefined, mayLeave: question }, seconds(30));
+    expect(await refused).toMatchObject({ status: null, errno: 'HELD_BACK' });
+    expect(responses).toHaveLength(0);
+  });
+
+  it('C1: one who waited for the connection of another, and met a reset on it, is sent once more, on a fresh one', async () => {
+    const busy = send();
+    await vi.waitFor(() => expect(responses).toHaveLength(1), 5000);
+    const waiting = send();
+    responses[0]!.end('{}');
+    expect(await busy).toMatchObject({ status: 200 });
+    await vi.waitFor(() => expect(responses).toHaveLength(2), 5000);
+    responses[1]!.socket!.destroy();
+    await vi.waitFor(() => expect(responses).toHaveLength(3), 5000);
+    responses[2]!.end('{}');
+    expect(await waiting).toMatchObject({ status: 200, errno: null });
+  });
 });

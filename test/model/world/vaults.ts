@@ -5,6 +5,7 @@ import { millis } from '../../../src/domain/time.ts';
 import type { Instant, Millis } from '../../../src/domain/time.ts';
 import type { Vault } from '../../../src/domain/vault.ts';
 import type { Clock } from '../../../src/ports/clock.ts';
+import { heldBack } from '../../../src/ports/vault.ts';
 import type { KeyTarget, Reply, VaultPort } from '../../../src/ports/vault.ts';
 import { fault } from '../../../src/adapters/fault.ts';
 
@@ -129,6 +130,18 @@ export function simulatedVaults(now: () => number, serverNamed: (mark: number) =
   }
 
   function port(instance: string, clock: Clock): VaultPort {
+    const met = new Set<VaultName>();
+
+    /** The first call to a vault meets its challenge first; what may leave is asked after that. @returns whether the call may be made. */
+    async function approach({ vault, mayLeave }: KeyTarget, within: Millis): Promise<boolean> {
+      const name = vault.name as VaultName;
+      if (!met.has(name)) {
+        met.add(name);
+        await clock.pause(millis(Math.min(troubleOf(truth.get(name)!) === 'slow' ? slowMs : usualMs, within)));
+      }
+      return mayLeave === undefined || mayLeave();
+    }
+
     async function make<T>(
       operation: KeyOperation,
       target: KeyTarget,
@@ -136,7 +149,12 @@ export function simulatedVaults(now: () => number, serverNamed: (mark: number) =
     ): Promise<Reply<T>> {
       const vault = target.vault.name as VaultName;
       const begun = clock.elapsed();
+      const may = await approach(target, more.within);
       const sentAt = clock.now();
+      if (!may) {
+        const unsent = fault('ambiguous', 'held back', { code: heldBack });
+        return { sentAt, receivedAt: sentAt, ms: millis(clock.elapsed() - begun), ok: false, fault: unsent };
+      }
       const call: Call = {
         begunAt: now(),
         instance,
