@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { until, untilTrue, useJourneys } from '../support/journeys.ts';
-import type { Fleet, OwnVault, Traveller } from '../support/journeys.ts';
+import type { Fleet, OwnVault, PageBody, Traveller, VaultCall } from '../support/journeys.ts';
 
 /* A revocation never fails over: not when the vault then goes down, not after a restart, not through a second instance. */
 const journeys = useJourneys({ instances: 2 });
@@ -205,4 +205,32 @@ describe('with brokers that are killed', () => {
       expect(await traffic(traveller, fleet.north)).toEqual([]);
     },
   );
+});
+
+describe('a standby that is slow to be met', () => {
+  it('F3: a denial that is stored before the request leaves still holds it back, though the gate was open before', async (context) => {
+    const traveller = journeys.begin(context);
+    const { control } = traveller;
+    const fleet = await traveller.fleet();
+    const { wrappedDek } = await traveller.wrapped(fleet);
+    // One that never met the standby: its challenge comes first.
+    const { instance } = await control<{ instance: number }>('POST /instances');
+    const met = async (): Promise<readonly string[]> =>
+      (await control<PageBody<VaultCall>>(`GET /vaults/${fleet.north.name}/calls`)).items.map(({ operation }) => operation);
+    try {
+      await traveller.unwrap(fleet, wrappedDek, { instance });
+      await traveller.clearCalls(fleet.north);
+      await traveller.fault(fleet.north, { fault: 'slow', ms: 1700 });
+      await traveller.fault(fleet.west, { fault: 'refuse' });
+      const late = traveller.unwrap(fleet, wrappedDek, { instance });
+      await untilTrue('the standby is met', async () => (await met()).includes('challenge'));
+      await control(`PUT /vaults/${fleet.west.name}/access`, { allow: [] });
+      await traveller.heal(fleet.west);
+      expect(await traveller.unwrap(fleet, wrappedDek)).toMatchObject({ status: 403 });
+      expect(await late).toMatchObject({ status: 503, body: { code: 'VaultUnavailable' } });
+      expect(await met()).toEqual(['challenge']);
+    } finally {
+      await control(`DELETE /instances/${instance}`);
+    }
+  });
 });
