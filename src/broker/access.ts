@@ -1,5 +1,5 @@
 import { soundVault } from '../domain/access.ts';
-import type { AccessPicture, Change, Latch, LinkAccess, LinkChange, LinkRef, RefusedOperation, VaultHealth } from '../domain/access.ts';
+import type { AccessPicture, Change, Latch, LinkAccess, LinkRef, VaultHealth } from '../domain/access.ts';
 import { seconds } from '../domain/time.ts';
 import type { Instant, Millis } from '../domain/time.ts';
 import { restamped, unlinked } from '../policy/access-upkeep.ts';
@@ -12,9 +12,10 @@ import {
   unwrapDenied,
   unwrapSucceeded,
 } from '../policy/denial.ts';
-import type { DenialSeen } from '../policy/denial.ts';
+import type { DenialSeen, OperationRefusal } from '../policy/denial.ts';
 import { StoreAway } from '../ports/store.ts';
 import { createTurns } from '../ports/turns.ts';
+import { createLinkChanges } from './link-changes.ts';
 import { createOwnWraps } from './own-wraps.ts';
 import type { Parts } from './parts.ts';
 import { createPictures } from './pictures.ts';
@@ -38,7 +39,7 @@ export interface Access {
   denied(ref: LinkRef, seen: DenialSeen & { readonly witness: boolean }): Promise<Latch | null>;
   /** Stores a denial of wrap or get; as `denied`. */
   otherDenied(ref: LinkRef, seen: DenialSeen): Promise<void>;
-  refused(ref: LinkRef, operation: 'wrapKey' | 'get', refusal: RefusedOperation): Promise<void>;
+  refused(ref: LinkRef, refusal: OperationRefusal): Promise<void>;
   doubted(ref: LinkRef, receivedAt: Instant): Promise<void>;
   /** An operation other than unwrap succeeded. Costs nothing where none was refused before. */
   allowed(ref: LinkRef, operation: 'wrapKey' | 'get', sentAt: Instant): void;
@@ -72,19 +73,7 @@ export function createAccess(parts: Pick<Parts, 'accessLog' | 'clock' | 'rules' 
   const refreshed = new Map<string, Millis>();
   const inTurn = createTurns();
 
-  async function change(ref: LinkRef, decide: (stored: LinkAccess | undefined) => LinkChange): Promise<LinkAccess | undefined> {
-    const stored = await accessLog.changeLink(ref, (row) => {
-      const change = decide(row);
-      if (row !== undefined || change === null || change.next === null) return change;
-      // A row of the link may have been removed: whoever saw that one must take the new one for newer, by whatever clock.
-      const revision = Math.max(clock.now(), (pictures.known(ref)?.revision ?? 0) + 1);
-      return { ...change, next: { ...change.next, revision } };
-    });
-    if (stored === undefined) pictures.forget(ref);
-    else pictures.learn(stored);
-    return stored;
-  }
-
+  const change = createLinkChanges({ accessLog, clock, pictures });
   const changeForSure = createSureChanges({ clock, log, pictures, change });
 
   /** Best effort: what is lost here makes the gate stricter or costs one more canary. */
@@ -145,10 +134,10 @@ export function createAccess(parts: Pick<Parts, 'accessLog' | 'clock' | 'rules' 
       await changeForSure(ref, `other|${seen.reach}`, (access) => otherDenied(access, ref, seen));
     },
 
-    async refused(ref, operation, refusal) {
+    async refused(ref, refusal) {
       // This instance needs no clock to know that its wraps came before.
-      if (operation === 'wrapKey') wraps.forget(ref);
-      await changeForSure(ref, operation, (access) => operationRefused(access, ref, operation, refusal));
+      if (refusal.operation === 'wrapKey') wraps.forget(ref);
+      await changeForSure(ref, refusal.operation, (access) => operationRefused(access, ref, refusal));
     },
 
     async doubted(ref, receivedAt) {

@@ -33,7 +33,7 @@ export function createSettleReply({ parts, access, outages }: Pick<AttemptParts,
     if (fault.mayHideDenial) await access.doubted(ref, receivedAt);
     if (fault.outsideValidity) {
       // C2: no denial of access.
-      if (step !== 'unwrap') await access.refused(ref, operations[step], { since: receivedAt, finding: 'KeyExpired' });
+      if (step !== 'unwrap') await access.refused(ref, { operation: operations[step], since: receivedAt, finding: 'KeyExpired' });
       return;
     }
     const seen = denialOf(fault, receivedAt, clock.uuid());
@@ -46,7 +46,7 @@ export function createSettleReply({ parts, access, outages }: Pick<AttemptParts,
     // away, each is kept.
     await Promise.all([
       access.otherDenied(ref, seen),
-      access.refused(ref, operations[step], { since: receivedAt, finding: refusedBy[step] }),
+      access.refused(ref, { operation: operations[step], since: receivedAt, finding: refusedBy[step] }),
     ]);
   }
 

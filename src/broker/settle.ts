@@ -43,7 +43,12 @@ export function createSettle({ parts, access, outages, witness }: AttemptParts):
     // Both at once and before the look: with the store away, each is kept.
     await Promise.all([
       seen === undefined ? undefined : access.otherDenied(target.ref, seen),
-      access.refused(target.ref, 'wrapKey', { since: receivedAt, finding: 'WrapDenied' }),
+      access.refused(target.ref, {
+        operation: 'wrapKey',
+        since: receivedAt,
+        finding: 'WrapDenied',
+        found: finding(target.ref, fault, 'wrap'),
+      }),
     ]);
     const sight = await witness.look(target, 'probe');
     if (sight === 'denied' || access.known(target.ref)?.latch) return denied(target, fault);
@@ -88,8 +93,9 @@ export function createSettle({ parts, access, outages, witness }: AttemptParts):
     const { fault, receivedAt } = failed;
     if (fault.outsideValidity) {
       // C2: no denial of access, but wrap does not fail over until it succeeds here.
-      await access.refused(target.ref, 'wrapKey', { since: receivedAt, finding: 'KeyExpired' });
-      const findings = [finding(target.ref, fault, 'wrap')];
+      const found = finding(target.ref, fault, 'wrap');
+      await access.refused(target.ref, { operation: 'wrapKey', since: receivedAt, finding: 'KeyExpired', found });
+      const findings = [found];
       return refuse('KeyAccessDenied', `vault ${target.ref.vault} refuses to wrap: ${fault.detail}`, { retryable: false, findings })
         .refusal;
     }

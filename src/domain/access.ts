@@ -1,7 +1,7 @@
 import type { BrokerEvent } from './event.ts';
 import type { DenialClass, Reach } from './fault.ts';
 import type { KeyId } from './key.ts';
-import type { Instant } from './time.ts';
+import type { Instant, Millis } from './time.ts';
 
 /** Which link of which server. */
 export interface LinkRef {
@@ -56,16 +56,33 @@ export interface LinkAccess {
 export interface RefusedOperation {
   readonly since: Instant;
   readonly finding: 'WrapDenied' | 'GetDenied' | 'KeyExpired';
+  /** An event told of it, so that one must tell of its end. What an audit meets, the audit tells of. */
+  readonly told?: boolean;
 }
 
 /** What is known of a vault as a whole. */
 export interface VaultHealth {
-  /** First outage after the vault's last success; null while it answers (F3). */
+  /**
+   * First outage after the vault's last success; null while it answers (F3). Of an outage that goes on after some answers, its beginning
+   * moved by as long as the vault answered in between.
+   */
   readonly outageSince: Instant | null;
+  /** The outage before, from which the next one may go on. Absent where there was none, or it counts no more. */
+  readonly lastOutage?: EndedOutage;
   /** Instances whose circuit to this vault is open, with the time of opening: opening and closing is one event a vault (F2). */
   readonly openAt: Readonly<Record<string, Instant>>;
-  /** When the first operation of this outage was served by a standby; null while none was. */
+  /** When the first operation of this outage was served by a standby; null while none was, and again once the vault has answered for a while. */
   readonly failoverSince: Instant | null;
+}
+
+/** An outage that an answer has ended. */
+export interface EndedOutage {
+  /** What `outageSince` was. */
+  readonly since: Instant;
+  /** When the call was sent whose answer ended it. */
+  readonly endedAt: Instant;
+  /** For how long the vault has answered between the outages that it went on from: rather too long than too short. */
+  readonly answeredMs: Millis;
 }
 
 /** A vault of which nothing is stored. */

@@ -2,6 +2,7 @@ import { sameAccess, sameLink, untriedLink } from '../domain/access.ts';
 import type { AccessPicture, Change, Latch, LinkAccess, LinkRef, RefusedOperation } from '../domain/access.ts';
 import type { BrokerEvent } from '../domain/event.ts';
 import type { DenialClass, Reach } from '../domain/fault.ts';
+import type { Finding } from '../domain/finding.ts';
 import { latest, minutes, span, toRfc3339 } from '../domain/time.ts';
 import type { Instant, Millis } from '../domain/time.ts';
 
@@ -93,17 +94,30 @@ export function otherDenied(stored: LinkAccess | undefined, ref: LinkRef, seen: 
   return { next: { ...access, denials: withDenial(access, seen) }, events: [] };
 }
 
-/** An operation other than unwrap is refused while unwrap works (F4), or a wrap is refused because the key expired (C2). */
+/**
+ * An operation other than unwrap is refused while unwrap works (F4), or a wrap is refused because the key expired (C2).
+ * @param found what an event is to tell of it, where it was met by traffic (P2); absent: nobody is told here.
+ */
 export function operationRefused(
   stored: LinkAccess | undefined,
   ref: LinkRef,
-  operation: 'wrapKey' | 'get',
-  refusal: RefusedOperation,
+  { operation, found, ...refusal }: OperationRefusal,
 ): Change<LinkAccess> {
   const access = accessAs(stored, ref);
   const known = access.refused[operation];
   if (known !== undefined && known.since >= refusal.since) return null;
-  return { next: { ...access, refused: { ...access.refused, [operation]: refusal } }, events: [] };
+  const told = known?.told === true && known.finding === refusal.finding;
+  const next = found !== undefined || told ? { ...refusal, told: true } : refusal;
+  return {
+    next: { ...access, refused: { ...access.refused, [operation]: next } },
+    events: found === undefined || told ? [] : [findingEvent(ref, operation, { at: refusal.since, about: { ...found, change: 'new' } })],
+  };
+}
+
+/** A refusal, of which operation, and what to tell of it. */
+export interface OperationRefusal extends Pick<RefusedOperation, 'since' | 'finding'> {
+  readonly operation: 'wrapKey' | 'get';
+  readonly found?: Finding | undefined;
 }
 
 /** An operation other than unwrap that was sent after its refusal succeeded at the link: it may fail over again. */
@@ -111,7 +125,10 @@ export function operationAllowed(stored: LinkAccess | undefined, operation: 'wra
   const known = stored?.refused[operation];
   if (stored === undefined || known === undefined || sentAt <= known.since) return null;
   const { [operation]: _ended, ...refused } = stored.refused;
-  return { next: { ...stored, refused, revision: stored.revision + 1 }, events: [] };
+  const { ref, revision } = stored;
+  const about = { code: known.finding, server: ref.server, change: 'resolved' };
+  const events = known.told === true ? [findingEvent(ref, operation, { at: sentAt, about })] : [];
+  return { next: { ...stored, refused, revision: revision + 1 }, events };
 }
 
 /**
@@ -206,6 +223,16 @@ function latchEvent(ref: LinkRef, latch: Latch, at: Instant): BrokerEvent {
   const { status, firstDenialAt, witnesses, code } = latch;
   const about = { class: latch.class, code, witnesses, since: toRfc3339(firstDenialAt) };
   return linkEvent(ref, { id: `${status}-${latch.generation}`, type: `keybroker.latch.${status}`, time: at }, about);
+}
+
+/** As an audit tells of a finding, but for the slot. */
+function findingEvent(
+  ref: LinkRef,
+  operation: 'wrapKey' | 'get',
+  { at, about }: { readonly at: Instant; readonly about: Readonly<Record<string, unknown>> },
+): BrokerEvent {
+  const id = `${operation}-${String(about['change'])}-${ref.server}-${ref.keyId.slice(-32)}-${at}`;
+  return linkEvent(ref, { id, type: 'keybroker.audit.finding', time: at }, about);
 }
 
 function linkEvent(ref: LinkRef, head: Pick<BrokerEvent, 'id' | 'type' | 'time'>, about: Record<string, unknown>): BrokerEvent {

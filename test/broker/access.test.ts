@@ -60,7 +60,7 @@ test("F4: what an instance cannot store hides no other's denial from it", async 
   const { clock, cut, first, second: other } = twoInstances();
   cut.writes = true;
   const refusal = { since: clock.now(), finding: 'KeyExpired' } as const;
-  await expect(first.refused(ref, 'wrapKey', refusal)).rejects.toBeInstanceOf(StoreAway);
+  await expect(first.refused(ref, { operation: 'wrapKey', ...refusal })).rejects.toBeInstanceOf(StoreAway);
   expect(first.known(ref)).toMatchObject({ latch: null, refused: { wrapKey: refusal } });
   await other.denied(ref, aDenial({ receivedAt: clock.now() }));
   await clock.advance(1001);
@@ -75,7 +75,7 @@ test('F4: a late answer to a wrap that was sent before its refusal does not end 
   const { clock, first, stored } = twoInstances();
   const sentAt = clock.now();
   await clock.advance(minute);
-  await first.refused(ref, 'wrapKey', { since: clock.now(), finding: 'WrapDenied' });
+  await first.refused(ref, { operation: 'wrapKey', since: clock.now(), finding: 'WrapDenied' });
   first.allowed(ref, 'wrapKey', sentAt);
   await clock.advance(1);
   expect((await stored())?.refused.wrapKey).toBeDefined();
@@ -132,7 +132,7 @@ describe('F4: a refusal of wrap ends with a wrap that succeeds at the link, whoe
 
   test('at an instance that has read nothing yet', async () => {
     const { clock, reads, first, second: other, stored } = twoInstances();
-    await other.refused(ref, 'wrapKey', { since: clock.now(), ...denied });
+    await other.refused(ref, { operation: 'wrapKey', since: clock.now(), ...denied });
     await clock.advance(minute);
     first.allowed(ref, 'wrapKey', clock.now());
     await clock.advance(1);
@@ -143,7 +143,7 @@ describe('F4: a refusal of wrap ends with a wrap that succeeds at the link, whoe
   test('at one that read before the refusal: the gate sees it ended, and so does the store', async () => {
     const { clock, first, second: other, stored } = twoInstances();
     await first.picture('kv-west');
-    await other.refused(ref, 'wrapKey', { since: clock.now(), ...denied });
+    await other.refused(ref, { operation: 'wrapKey', since: clock.now(), ...denied });
     await clock.advance(minute);
     first.allowed(ref, 'wrapKey', clock.now());
     await clock.advance(minute);
@@ -155,7 +155,7 @@ describe('F4: a refusal of wrap ends with a wrap that succeeds at the link, whoe
   test('but not with one that may have been sent before it, by a clock 2 s apart', async () => {
     const { clock, first, second: other } = twoInstances();
     await first.picture('kv-west');
-    await other.refused(ref, 'wrapKey', { since: clock.now(), ...denied });
+    await other.refused(ref, { operation: 'wrapKey', since: clock.now(), ...denied });
     await clock.advance(2 * second);
     first.allowed(ref, 'wrapKey', clock.now());
     expect((await first.picture('kv-west')).links).toMatchObject([{ refused: { wrapKey: denied } }]);
@@ -165,7 +165,7 @@ describe('F4: a refusal of wrap ends with a wrap that succeeds at the link, whoe
     const { clock, first } = twoInstances();
     first.allowed(ref, 'wrapKey', clock.now());
     await clock.advance(1);
-    await first.refused(ref, 'wrapKey', { since: instant(clock.now() - 3 * second), ...denied });
+    await first.refused(ref, { operation: 'wrapKey', since: instant(clock.now() - 3 * second), ...denied });
     expect((await first.picture('kv-west')).links).toMatchObject([{ refused: { wrapKey: denied } }]);
   });
 
@@ -174,7 +174,7 @@ describe('F4: a refusal of wrap ends with a wrap that succeeds at the link, whoe
     await first.picture('kv-west');
     first.allowed(ref, 'wrapKey', clock.now());
     clock.step(-hour);
-    await other.refused(ref, 'wrapKey', { since: clock.now(), ...denied });
+    await other.refused(ref, { operation: 'wrapKey', since: clock.now(), ...denied });
     await clock.advance(2 * hour);
     expect((await first.picture('kv-west')).links).toMatchObject([{ refused: { wrapKey: denied } }]);
   });
@@ -182,7 +182,7 @@ describe('F4: a refusal of wrap ends with a wrap that succeeds at the link, whoe
   test("nor with a wrap at another server's link", async () => {
     const { clock, first, second: other } = twoInstances();
     await first.picture('kv-west');
-    await other.refused(ref, 'wrapKey', { since: clock.now(), ...denied });
+    await other.refused(ref, { operation: 'wrapKey', since: clock.now(), ...denied });
     await clock.advance(minute);
     first.allowed(aRef({ server: 'sql-other' }), 'wrapKey', clock.now());
     expect((await first.picture('kv-west')).links).toMatchObject([{ refused: { wrapKey: denied } }]);

@@ -4,6 +4,7 @@ import { createSettle } from '../../src/broker/settle.ts';
 import type { Sight } from '../../src/broker/witness.ts';
 import type { Fault } from '../../src/domain/fault.ts';
 import { millis } from '../../src/domain/time.ts';
+import type { OperationRefusal } from '../../src/policy/denial.ts';
 import { StoreAway } from '../../src/ports/store.ts';
 import { aRegisteredWith } from '../support/builders.ts';
 import { aLink, aRef, aVault } from '../support/stored-values.ts';
@@ -80,12 +81,13 @@ test('F4: a denied wrap is kept as such also where the store is away for what wa
     parts: { clock, registry: { peekVault: () => aVault() } },
     access: {
       otherDenied: () => Promise.reject(new StoreAway('away')),
-      refused: (_ref: unknown, operation: string) => Promise.resolve(kept.push(operation)),
+      refused: (_ref: unknown, { operation, found }: OperationRefusal) => Promise.resolve(kept.push(`${operation} ${found?.code}`)),
     },
   } as unknown as AttemptParts);
   const target = { registered: aRegisteredWith(), link: aLink(), ref: aRef() };
   const attempt = { vault: 'kv-west', role: 'primary', class: 'revoked', status: 403, vaultCode: null, ms: millis(3) } as const;
   const settled = await failure(target, 'wrapKey', { fault: revoked, receivedAt: clock.now(), attempt });
   expect(settled).toMatchObject({ kind: 'refused', refusal: { code: 'StateUnavailable' } });
-  expect(kept).toEqual(['wrapKey']);
+  // P2: with what an event is to tell of it.
+  expect(kept).toEqual(['wrapKey WrapDenied']);
 });

@@ -242,7 +242,7 @@ describe('F5: only an unwrap sent by one who knew the newest denial releases', (
   });
 
   test('no wrap releases: what is told of wrap leaves the latch as it is', () => {
-    const refused = after(latched, operationRefused(latched, ref, 'wrapKey', { since: noon, finding: 'WrapDenied' }));
+    const refused = after(latched, operationRefused(latched, ref, { operation: 'wrapKey', since: noon, finding: 'WrapDenied' }));
     expect(refused?.latch).toEqual(aLatch());
     expect(operationAllowed(refused, 'wrapKey', at(minute))?.next.latch).toEqual(aLatch());
     expect(operationAllowed(latched, 'wrapKey', at(minute))).toBeNull();
@@ -335,7 +335,7 @@ describe('of two sights of a row the newer has the higher revision', () => {
     ['a denial of unwrap', deny(known, { id: 'denial-2', receivedAt: at(1) })],
     ['a denial of another operation', otherDenied(known, ref, aDenial({ id: 'denial-2' }))],
     ['a doubt', accessDoubted(known, ref, noon)],
-    ['a refused operation', operationRefused(known, ref, 'get', { since: noon, finding: 'GetDenied' })],
+    ['a refused operation', operationRefused(known, ref, { operation: 'get', since: noon, finding: 'GetDenied' })],
     ['one that is allowed again', operationAllowed(known, 'wrapKey', at(1))],
     ['a release', succeed(known, at(1), 'denial-1~1')],
     ['a proof', succeed({ ...known, latch: null }, at(1))],
@@ -379,9 +379,9 @@ describe('F3: proofs', () => {
 
 test('F4: of two refusals of an operation the later one counts, whatever they found', () => {
   const known = anUntried(ref, { refused: { wrapKey: { since: noon, finding: 'WrapDenied' } } });
-  expect(operationRefused(known, ref, 'wrapKey', { since: at(-second), finding: 'KeyExpired' })).toBeNull();
+  expect(operationRefused(known, ref, { operation: 'wrapKey', since: at(-second), finding: 'KeyExpired' })).toBeNull();
   const later = { since: at(second), finding: 'KeyExpired' } as const;
-  expect(operationRefused(known, ref, 'wrapKey', later)?.next.refused).toEqual({ wrapKey: later });
+  expect(operationRefused(known, ref, { operation: 'wrapKey', ...later })?.next.refused).toEqual({ wrapKey: later });
 });
 
 describe('F1: doubt', () => {
@@ -408,10 +408,10 @@ describe('F4, C2: operations other than unwrap', () => {
   test.each(['wrapKey', 'get'] as const)(
     'a refused %s is remembered from its newest refusal until one sent after it succeeds',
     (operation) => {
-      const refused = operationRefused(undefined, ref, operation, refusal);
+      const refused = operationRefused(undefined, ref, { operation, ...refusal });
       expect(refused).toEqual({ next: anUntried(ref, { refused: { [operation]: refusal }, revision: 1 }), events: [] });
-      expect(operationRefused(refused?.next, ref, operation, refusal)).toBeNull();
-      const again = operationRefused(refused?.next, ref, operation, { ...refusal, since: at(minute) });
+      expect(operationRefused(refused?.next, ref, { operation, ...refusal })).toBeNull();
+      const again = operationRefused(refused?.next, ref, { operation, ...refusal, since: at(minute) });
       expect(again?.next.refused[operation]?.since).toBe(at(minute));
       expect(operationAllowed(again?.next, operation, at(minute))).toBeNull();
       expect(operationAllowed(refused?.next, operation, at(1))).toEqual({ next: anUntried(ref, { revision: 2 }), events: [] });
@@ -423,10 +423,48 @@ describe('F4, C2: operations other than unwrap', () => {
     expect([-hour, -1, 0].map((ms) => operationAllowed(refused, operation, at(ms)))).toEqual([null, null, null]);
   });
 
+  describe('P2: what traffic meets is told in an event, once, and so is its end', () => {
+    const found = {
+      code: 'WrapDenied',
+      severity: 'error',
+      server: ref.server,
+      keyId: ref.keyId,
+      vault: ref.vault,
+      detail: 'wrap: refused',
+      action: 'Give the right to wrap.',
+    } as const;
+    const met = operationRefused(undefined, ref, { operation: 'wrapKey', ...refusal, found });
+
+    test('the first refusal, with the finding and what to do', () => {
+      expect(met?.events).toMatchObject([
+        { type: 'keybroker.audit.finding', subject: ref.server, time: noon, data: { ...found, change: 'new' } },
+      ]);
+      expect(met?.next.refused.wrapKey).toEqual({ ...refusal, told: true });
+    });
+
+    test('not the next one of the same kind, which still counts as told', () => {
+      const again = operationRefused(met?.next, ref, { operation: 'wrapKey', ...refusal, since: at(minute), found });
+      expect(again).toMatchObject({ events: [], next: { refused: { wrapKey: { since: at(minute), told: true } } } });
+      const byAudit = operationRefused(met?.next, ref, { operation: 'wrapKey', ...refusal, since: at(minute) });
+      expect(byAudit).toMatchObject({ events: [], next: { refused: { wrapKey: { told: true } } } });
+    });
+
+    test('its end, under another id; of one that nobody was told of, nothing', () => {
+      const ended = operationAllowed(met?.next, 'wrapKey', at(minute));
+      expect(ended?.events).toMatchObject([{ type: 'keybroker.audit.finding', data: { code: 'WrapDenied', change: 'resolved' } }]);
+      expect(ended?.events[0]?.id).not.toBe(met?.events[0]?.id);
+      const untold = operationRefused(undefined, ref, { operation: 'wrapKey', ...refusal });
+      expect(operationAllowed(untold?.next, 'wrapKey', at(minute))?.events).toEqual([]);
+    });
+  });
+
   test('another finding takes the place of the first', () => {
     const expired = { since: at(minute), finding: 'KeyExpired' } as const;
     const known = anUntried(ref, { refused: { wrapKey: refusal, get: { since: noon, finding: 'GetDenied' } } });
-    expect(operationRefused(known, ref, 'wrapKey', expired)?.next.refused).toEqual({ ...known.refused, wrapKey: expired });
+    expect(operationRefused(known, ref, { operation: 'wrapKey', ...expired })?.next.refused).toEqual({
+      ...known.refused,
+      wrapKey: expired,
+    });
   });
 
   test('one that succeeds says nothing of the other', () => {
