@@ -76,9 +76,9 @@ describe.for([1, 2])('an outage, through %i instances', (instances) => {
 
       await untilTrue('the circuits to open', async () => {
         for (const operation of operations) expect(told(await operate(operation))).toEqual(byStandby);
-        return (
-          (await circuitOf(traveller, fleet)).instances['open'] === instances || (await circuitOf(traveller, fleet)).state !== 'closed'
-        );
+        // One that probes is half open for that moment.
+        const { open = 0, halfOpen = 0 } = (await circuitOf(traveller, fleet)).instances;
+        return open + halfOpen === instances;
       });
       const open = await Promise.all([...operations, ...operations].map(operate));
       expect(open.map(told)).toEqual(open.map(() => byStandby));
@@ -222,11 +222,10 @@ describe('what leads to failover and what does not', () => {
     },
   );
 
-  it.concurrent('F2: one poisoned ciphertext that makes the vault answer 500 opens no circuit', async (context) => {
+  it.concurrent('F3: unwraps that the vault fails every other time are all served, and so are wraps', async (context) => {
     const traveller = journeys.begin(context);
     const fleet = await traveller.fleet();
     const { wrappedDek } = await traveller.wrapped(fleet);
-    // The fault strikes unwrapKey alone for a moment: what a poisoned ciphertext does. Wraps go on and show that the vault is alive.
     await traveller.fault(fleet.west, { fault: 'status', status: 500, operations: ['unwrapKey'], rate: 0.5 });
     for (let i = 0; i < 3; i += 1) {
       expect((await traveller.unwrap(fleet, wrappedDek)).status).toBe(200);
