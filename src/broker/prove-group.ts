@@ -50,9 +50,11 @@ export function createProveGroup(all: Pick<AttemptParts, 'parts' | 'access' | 'o
   const { prove, proveParity } = createProveKey(parts);
   const settle = createSettleProof(all);
 
-  function candidateOf(server: string, keyId: KeyId, vaults: readonly Vault[]): Candidate {
+  /** Rejects with `Unreadable` where the vault is registered, and cannot be read. */
+  async function candidateOf(server: string, keyId: KeyId, vaults: readonly Vault[]): Promise<Candidate> {
     const told = parseKeyId(keyId);
-    return { server, keyId, keyName: told?.name ?? '', vault: vaults.find((vault) => vault.uri === told?.vaultUri) };
+    const vault = vaults.find(({ uri }) => uri === told?.vaultUri) ?? (told && (await registry.findVault({ uri: told.vaultUri })));
+    return { server, keyId, keyName: told?.name ?? '', vault };
   }
 
   /** K1: how many standbys, and none that is a primary with standbys of its own. */
@@ -100,8 +102,8 @@ export function createProveGroup(all: Pick<AttemptParts, 'parts' | 'access' | 'o
     const { server } = registered;
     const identity = server.identityClientId;
     const vaults = await registry.readVaults();
-    const primary = candidateOf(server.name, wanted.keyId, vaults);
-    const standbys = wanted.standbyKeyIds.map((keyId) => candidateOf(server.name, keyId, vaults));
+    const primary = await candidateOf(server.name, wanted.keyId, vaults);
+    const standbys = await Promise.all(wanted.standbyKeyIds.map((keyId) => candidateOf(server.name, keyId, vaults)));
     const shape = shapeFindings(wanted, primary, standbys);
     const context = { engine: server.engine, serverRegion: server.region, tenant: rules.tenant, now: clock.now() };
     // Read first: an instance that has not heard of a latch could not release it.

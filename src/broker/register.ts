@@ -31,16 +31,16 @@ export function createRegister(parts: Parts, storeReserved: StoreReserved, acces
 
   return {
     async putVault(vault) {
-      const before = (await registry.readVaults()).some((known) => known.name === vault.name);
+      const before = await registry.findVault({ name: vault.name });
       const stored = await registry.addVault(vault);
       const difference = differenceOf(stored, vault);
       if (difference === 'name') return refuse('Conflict', `uri ${vault.uri} is registered as vault ${stored.name}`);
       if (difference !== undefined) return refuse('Conflict', `vault ${vault.name} is registered with another ${difference}`);
-      return done({ created: !before, value: await viewVault(parts, stored, []) });
+      return done({ created: before === undefined, value: await viewVault(parts, stored, []) });
     },
 
     async getVault(name) {
-      const vault = (await registry.readVaults()).find((known) => known.name === name);
+      const vault = await registry.findVault({ name });
       return vault === undefined
         ? refuse('NotFound', `there is no vault ${name}`)
         : done(await viewVault(parts, vault, await liveReports(parts)));

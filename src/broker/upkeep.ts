@@ -1,6 +1,6 @@
 import { minutes, span, toRfc3339 } from '../domain/time.ts';
 import type { Millis } from '../domain/time.ts';
-import { StoreAway } from '../ports/store.ts';
+import { StoreAway, Unreadable } from '../ports/store.ts';
 import type { Undelivered } from './fleet-views.ts';
 import type { Parts } from './parts.ts';
 import type { Reservations } from './reservations.ts';
@@ -32,6 +32,16 @@ export function createUpkeep({ parts, reservations, undelivered }: UpkeepParts):
     }
   }
 
+  /** What cannot be read keeps the watch from nothing that comes after. */
+  async function tellIfReadable(): Promise<void> {
+    try {
+      await tellWaiting();
+    } catch (error) {
+      if (!(error instanceof Unreadable)) throw error;
+      log('error', 'what waits for delivery cannot be told', { reason: error.message });
+    }
+  }
+
   /** What one vault's books hold up, no other's wait for, nor those who wait for events. */
   async function reconcile(vault: string): Promise<void> {
     try {
@@ -46,6 +56,6 @@ export function createUpkeep({ parts, reservations, undelivered }: UpkeepParts):
     if (clock.elapsed() - last < every) return;
     last = clock.elapsed();
     for (const { name } of registry.peekVaults()) await reconcile(name);
-    await tellWaiting();
+    await tellIfReadable();
   };
 }

@@ -10,6 +10,7 @@ import { newestDenialReaching } from '../policy/denial.ts';
 import { standingAt } from '../policy/server-state.ts';
 import type { CircuitState } from '../ports/circuits.ts';
 import type { InstanceReport, VaultReport } from '../ports/instances.ts';
+import { Unreadable } from '../ports/store.ts';
 import type { Access } from './access.ts';
 import type { Parts } from './parts.ts';
 import type { VaultView } from './fleet-views.ts';
@@ -67,9 +68,8 @@ export function worstCircuit(parts: Parts, vault: string, reports: readonly Inst
 
 /** A vault with its circuit over all instances: the worst shows, with how many see what (F2). Rejects with `StoreAway`. */
 export async function viewVault(parts: Parts, vault: Vault, reports: readonly InstanceReport[]): Promise<VaultView> {
-  const { admission, association, rules } = parts;
-  const { counts } = await association.read(vault.name);
-  const used = associationPoints(counts, rules.association);
+  const { admission, rules } = parts;
+  const used = await pointsUsed(parts, vault.name);
   const seen = saidOf(parts, vault.name, reports);
   const worst = worstCircuit(parts, vault.name, reports);
   const [mine] = seen;
@@ -85,6 +85,16 @@ export async function viewVault(parts: Parts, vault: Vault, reports: readonly In
     rate: await admission.usage(vault.name),
     latencyMs: { p50: orNull(mine.p50Ms), p99: orNull(mine.p99Ms) },
   };
+}
+
+/** Where the sum cannot be read nothing more fits (B1): the vault shows as full. */
+async function pointsUsed({ association, rules }: Parts, vault: string): Promise<number> {
+  try {
+    return associationPoints((await association.read(vault)).counts, rules.association);
+  } catch (error) {
+    if (!(error instanceof Unreadable)) throw error;
+    return rules.association.limit;
+  }
 }
 
 function orNull(ms: number | null): VaultView['latencyMs']['p50'] {

@@ -8,6 +8,9 @@ export interface ServerChange {
   readonly events: readonly BrokerEvent[];
 }
 
+/** What a vault is found by. */
+export type VaultAddress = { readonly name: string } | { readonly uri: string };
+
 /** Where a server stood when its standing was stored last; its clock runs on without a write (A5). */
 export type ServerStanding = Pick<Server, 'name' | 'state' | 'since' | 'clock'>;
 
@@ -27,7 +30,10 @@ export interface Registry {
 
   /** Fresh from the store, and into the copy. `undefined`: no such server. */
   readServer(name: string): Promise<RegisteredServer | undefined>;
+  /** The same of all vaults that can be read, for showing; what is left out is told to the log once. */
   readVaults(): Promise<readonly Vault[]>;
+  /** Fresh from the store, for deciding. `undefined`: no such vault; one that cannot be read rejects with `Unreadable`, which names it. */
+  findVault(by: VaultAddress): Promise<Vault | undefined>;
 
   /**
    * Fresh from the store as `readServer`, in one read, and not into the copy: for those who go through all servers. Names that follow one
@@ -54,7 +60,8 @@ export interface Registry {
 
   /**
    * The servers that are not online, in pages by name, found without looking at all of them. One that was online again, or removed, at the
-   * moment of a kill may be among them: whoever shows one looks it up.
+   * moment of a kill may be among them: whoever shows one looks it up. Of one
+   * whose standing cannot be read the log is told once, and the server read; it is left out only where that cannot be either.
    */
   serversNotOnline(after: string | null, limit: number): Promise<readonly ServerStanding[]>;
 }

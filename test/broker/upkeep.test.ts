@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createUpkeep } from '../../src/broker/upkeep.ts';
 import { minutes, plus } from '../../src/domain/time.ts';
-import { StoreAway } from '../../src/ports/store.ts';
+import { StoreAway, Unreadable } from '../../src/ports/store.ts';
 import { virtualClock } from '../support/virtual-clock.ts';
 
 test('every five minutes vaults are reconciled, and events that a webhook has not taken for a quarter of an hour are said', async () => {
@@ -57,4 +57,20 @@ test('the reservations of one vault that cannot be put right keep neither the ot
     ['the reservations of a vault could not be put right', 'kv-broken'],
     ['events wait for delivery', 'late'],
   ]);
+});
+
+test('what waits for delivery and cannot be read is said, and ends no watch; a store that is away does', async () => {
+  const clock = virtualClock();
+  const said: unknown[] = [];
+  let error: Error = new Unreadable('row `state` has schema 9');
+  const upkeep = createUpkeep({
+    parts: { clock, log: (...line: unknown[]) => void said.push(line), registry: { peekVaults: () => [] } },
+    undelivered: () => Promise.reject(error),
+  } as never);
+  await clock.advance(minutes(5));
+  await upkeep();
+  expect(said).toEqual([['error', 'what waits for delivery cannot be told', { reason: 'row `state` has schema 9' }]]);
+  error = new StoreAway('away');
+  await clock.advance(minutes(5));
+  await expect(upkeep()).rejects.toThrow('away');
 });

@@ -1,10 +1,11 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import type { BrokerEvent } from '../../src/domain/event.ts';
 import type { RegisteredServer, Tier } from '../../src/domain/server.ts';
 import type { EventLog } from '../../src/ports/events.ts';
 import type { Registry } from '../../src/ports/registry.ts';
 import { StoreAway } from '../../src/ports/store.ts';
-import { aLink, anEvent, aRegistered, aVault, keyId } from '../support/stored-values.ts';
+import { describeEventsOfChanges } from './registry-events.ts';
+import { describeVaults } from './registry-vaults.ts';
+import { aLink, aRegistered, aVault, keyId } from '../support/stored-values.ts';
 
 /** One instance's registry on a store that it shares with the others of its rig. */
 export interface RegistryInstance {
@@ -57,6 +58,9 @@ export function describeRegistry(name: string, factory: () => Promise<RegistryRi
       expect(first).toMatchObject([{ name: 'sql-a', state: 'pendingValidation', clock: null }]);
       expect(await b.registry.serversNotOnline('sql-a', 5)).toMatchObject([{ name: 'sql-c', state: 'atRisk' }]);
     });
+
+    describeVaults(factory);
+    describeEventsOfChanges(factory);
 
     it('an unknown server is undefined in the copy and in the store', async () => {
       expect(a.registry.peekServer('sql-demo')).toBeUndefined();
@@ -138,21 +142,6 @@ export function describeRegistry(name: string, factory: () => Promise<RegistryRi
       expect(await a.registry.serverNames(null, 10)).toEqual(['sql-demo']);
     });
 
-    it('removing an unknown server changes nothing', async () => {
-      expect(await a.registry.changeServer('unknown', () => ({ next: null, events: [anEvent('e')] }))).toBeUndefined();
-      expect((await a.events.page({ after: null, limit: 10, since: null, subject: null })).items).toEqual([]);
-    });
-
-    it('P2: the events of a change reach the event log', async () => {
-      const events: readonly BrokerEvent[] = [anEvent('one'), anEvent('two', { data: { text: 'it\'s "quoted" {braces}\r\n é 😀' } })];
-      await a.registry.changeServer('sql-demo', () => ({ next: aRegistered('sql-demo'), events }));
-      await vi.waitFor(async () => {
-        const { items } = await b.events.page({ after: null, limit: 10, since: null, subject: 'sql-demo' });
-        expect([...items].sort((x, y) => (x.id < y.id ? -1 : 1))).toEqual(events);
-      });
-      expect(await b.registry.readServer('sql-demo')).toEqual({ ...aRegistered('sql-demo'), revision: 1 });
-    });
-
     it("the copy: a read fills it, a change of one's own is in it at once, a change of another after a refresh", async () => {
       await put(a.registry, 'sql-demo');
       expect(a.registry.peekServer('sql-demo')?.revision).toBe(1);
@@ -166,31 +155,6 @@ export function describeRegistry(name: string, factory: () => Promise<RegistryRi
       await a.registry.changeServer('sql-demo', () => ({ next: null, events: [] }));
       await b.registry.refresh();
       expect(b.registry.peekServer('sql-demo')).toBeUndefined();
-    });
-
-    it('K1: a vault is stored once by name and once by URI; who comes second learns who was first', async () => {
-      const first = aVault('kv-west');
-      expect(await a.registry.addVault(first)).toEqual(first);
-      expect(await b.registry.addVault({ ...first, region: 'northeurope' })).toEqual(first);
-      expect(await b.registry.addVault(aVault('kv-other', first.uri))).toEqual(first);
-      expect(await b.registry.readVaults()).toEqual([first]);
-      expect(b.registry.peekVault('kv-west')).toEqual(first);
-      expect(a.registry.peekVaults()).toEqual([first]);
-    });
-
-    it('K1: of many instances that register one URI under many names at once, one wins and all learn which', async () => {
-      const vaults = Array.from({ length: 8 }, (_, number) => aVault(`kv-${number}`, 'https://shared.vault.azure.net'));
-      const answers = await Promise.all(vaults.map((vault, number) => (number % 2 === 0 ? a : b).registry.addVault(vault)));
-      expect(new Set(answers.map((vault) => vault.name)).size).toBe(1);
-      expect(await a.registry.readVaults()).toEqual([answers[0]]);
-    });
-
-    it('a vault that another instance registered is in the copy after a refresh', async () => {
-      await b.registry.refresh();
-      await a.registry.addVault(aVault('kv-west'));
-      expect(b.registry.peekVault('kv-west')).toBeUndefined();
-      await b.registry.refresh();
-      expect(b.registry.peekVault('kv-west')).toEqual(aVault('kv-west'));
     });
 
     it('names come in pages, in order', async () => {

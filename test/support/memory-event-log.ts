@@ -4,31 +4,45 @@ import type { MemoryStore } from './memory-store.ts';
 
 const prefix = 'event/';
 
-function keyOf(event: BrokerEvent): string {
-  return `${prefix}${String(event.time).padStart(15, '0')}/${event.id}`;
+interface Kept {
+  readonly key: string;
+  readonly event: BrokerEvent;
+}
+
+function keyOf({ time, id }: BrokerEvent, number: number): string {
+  return `${prefix}${String(time).padStart(15, '0')}/${String(number).padStart(2, '0')}/${id}`;
 }
 
 /** The event log in memory. Changes of the other memory ports put their events here at once, so that there is nothing to sweep. */
 export function createMemoryEventLog(store: MemoryStore): EventLog {
   return {
-    publish: (events) => putEvents(store, events),
+    publish: (events) =>
+      put(
+        store,
+        events.map((event) => ({ key: keyOf(event, 0), event })),
+      ),
     async page({ after, limit, since, subject }) {
-      const events = await store.list<BrokerEvent>(prefix);
-      const found = events.filter(
-        (event) =>
-          (after === null || keyOf(event) > after) &&
-          (since === null || event.time >= since) &&
-          (subject === null || event.subject === subject),
+      const kept = await store.list<Kept>(prefix);
+      const found = kept.filter(
+        ({ key, event }) =>
+          (after === null || key > after) && (since === null || event.time >= since) && (subject === null || event.subject === subject),
       );
-      const items = found.slice(0, limit);
-      const last = items.at(-1);
-      return { items, next: found.length > limit && last !== undefined ? keyOf(last) : null };
+      const shown = found.slice(0, limit);
+      return { items: shown.map(({ event }) => event), next: found.length > limit ? (shown.at(-1)?.key ?? null) : null };
     },
     isCursor: (text) => text.startsWith(prefix),
     sweep: () => Promise.resolve(null),
   };
 }
 
+/** The events of one change, in its order. */
 export async function putEvents(store: MemoryStore, events: readonly BrokerEvent[]): Promise<void> {
-  for (const event of events) await store.change<BrokerEvent | undefined>(keyOf(event), undefined, () => ({ next: event }));
+  await put(
+    store,
+    events.map((event, number) => ({ key: keyOf(event, number), event })),
+  );
+}
+
+async function put(store: MemoryStore, events: readonly Kept[]): Promise<void> {
+  for (const one of events) await store.change<Kept | undefined>(one.key, undefined, () => ({ next: one }));
 }

@@ -36,6 +36,10 @@ export function createMemoryRegistry(store: MemoryStore): MemoryRegistry {
     peekVaults: () => vaults,
     readServer,
     readVaults,
+    async findVault(by) {
+      const { value } = await store.read<readonly Vault[]>('vaults', []);
+      return value.find((vault) => ('name' in by ? vault.name === by.name : vault.uri === by.uri));
+    },
     async readTogether(names) {
       try {
         const read = await Promise.all(names.map((name) => store.read<RegisteredServer | undefined>(`server/${name}`, undefined)));

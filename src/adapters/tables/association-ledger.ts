@@ -20,7 +20,7 @@ import {
   type Weigh,
 } from './association-rows.ts';
 import { compareAndSet } from './compare-and-set.ts';
-import { createReadReadable } from './readable-rows.ts';
+import { createReadReadable, createTellOnce, naming } from './readable-rows.ts';
 import type { RowKey, Store, StoredRow, Table, Tell, Write } from './table.ts';
 
 interface Reserved {
@@ -33,12 +33,13 @@ interface Reserved {
  * transaction that is conditional on the sum's version, and nothing changes an account without writing the sum: so the sum is at all
  * times that of the accounts.
  *
- * @param tell hears once of each account that cannot be read: it stays as it is, and goes on counting.
+ * @param tell hears once of each account that cannot be read: it stays as it is, and goes on counting; and of each sum.
  */
 export function createAssociationLedger(store: Store, clock: Clock, weigh: Weigh, tell: Tell = () => undefined): AssociationLedger {
   const table = store.table('association');
   const readReadable = createReadReadable(table, 'what a server has of the budget of a vault cannot be read', tell);
   const inTurn = createTurns();
+  const telling = createTellOnce('vault', 'what counts at a vault cannot be read: nothing more fits there', tell);
 
   /** Ends a claim, where it has not ended. */
   function end({ id, ...place }: Claim, settled: (account: Account) => Account['settled']): Promise<void> {
@@ -81,7 +82,7 @@ export function createAssociationLedger(store: Store, clock: Clock, weigh: Weigh
     },
 
     async read(vault) {
-      return { vault, counts: rowToSum(await table.get(sumKey(vault))) };
+      return { vault, counts: rowToSum(await telling(vault, () => readRow(table, sumKey(vault)))) };
     },
   };
 }
@@ -96,9 +97,14 @@ interface Read {
 
 /** The sum first: if it is still the same when it is written, the account has not changed since it was read either. */
 async function readAccount(table: Table, place: Omit<Claim, 'id'>): Promise<Read> {
-  const sumStored = await table.get(sumKey(place.vault));
+  const sumStored = await readRow(table, sumKey(place.vault));
   const key = accountKey(place);
-  return { key, account: rowToAccount(await table.get(key)), sumStored, sum: rowToSum(sumStored) };
+  return { key, account: rowToAccount(await readRow(table, key)), sumStored, sum: rowToSum(sumStored) };
+}
+
+/** Nothing is reserved on what nobody knows. */
+function readRow(table: Table, key: RowKey): Promise<StoredRow | undefined> {
+  return naming(`what counts at vault \`${key.partition}\``, () => table.get(key));
 }
 
 function accountWrites(read: Read, next: Account): readonly Write[] {

@@ -1,9 +1,19 @@
 import { odata, type TableClient, type TransactionAction } from '@azure/data-tables';
 import type { Millis } from '../../domain/time.ts';
-import { StoreAway, Unreadable } from '../../ports/store.ts';
+import { StoreAway } from '../../ports/store.ts';
 import { meaningOf, within, type Condition } from './faults.ts';
 import { fromEntity, toEntity } from './rows.ts';
-import type { Listing, PartitionQuery, Row, RowKey, StoredRow, Table, Write } from './table.ts';
+import {
+  readOrLeaveOut,
+  type LeaveOut,
+  type Listing,
+  type PartitionQuery,
+  type Row,
+  type RowKey,
+  type StoredRow,
+  type Table,
+  type Write,
+} from './table.ts';
 
 /** Most rows that Tables gives in one answer. */
 const pageLimit = 1000;
@@ -26,7 +36,7 @@ export function createAzureTable(client: TableClient, limit: Millis): AzureTable
       return attempt(caller, { call: read, onReset: read });
     },
     list: (range, most = Infinity) => query(caller, rangeFilter(range), most, range.leaveOut),
-    beyond: async (after, most) => (await query(caller, odata`PartitionKey gt ${after}`, most)).rows,
+    beyond: async (after, most, leaveOut) => (await query(caller, odata`PartitionKey gt ${after}`, most, leaveOut)).rows,
     between: (first, last, most) => query(caller, odata`PartitionKey ge ${first} and PartitionKey le ${last}`, most),
     async write(writes) {
       const send = async (abortSignal: AbortSignal): Promise<boolean> => {
@@ -102,7 +112,7 @@ async function create(client: TableClient, abortSignal: AbortSignal): Promise<vo
 }
 
 /** A page may be short or empty and still have a successor: only a missing continuation token is the end. */
-async function query(caller: Caller, filter: string, most: number, leaveOut?: PartitionQuery['leaveOut']): Promise<Listing> {
+async function query(caller: Caller, filter: string, most: number, leaveOut?: LeaveOut): Promise<Listing> {
   const rows: StoredRow[] = [];
   let reads = 0;
   let token: string | undefined;
@@ -117,7 +127,7 @@ async function query(caller: Caller, filter: string, most: number, leaveOut?: Pa
 
 interface PageQuery {
   readonly filter: string;
-  readonly leaveOut: PartitionQuery['leaveOut'];
+  readonly leaveOut: LeaveOut | undefined;
   readonly size: number;
   readonly token: string | undefined;
 }
@@ -127,20 +137,12 @@ async function readPage(caller: Caller, { filter, leaveOut, size, token }: PageQ
     const pages = caller.client.listEntities({ queryOptions: { filter }, abortSignal });
     const found = await pages.byPage({ maxPageSize: size, ...(token === undefined ? {} : { continuationToken: token }) }).next();
     if (found.done === true) return noRows;
-    return { rows: found.value.flatMap((entity) => rowOf(entity, leaveOut)), next: found.value.continuationToken };
+    const rows = found.value.flatMap((entity) =>
+      readOrLeaveOut({ row: String(entity.rowKey), etag: entity.etag }, leaveOut, () => fromEntity(entity)),
+    );
+    return { rows, next: found.value.continuationToken };
   };
   return attempt(caller, { call: read, onReset: read });
-}
-
-/** The row, or none where it cannot be read and may be left out. */
-function rowOf(entity: Readonly<Record<string, unknown>>, leaveOut: PartitionQuery['leaveOut']): readonly StoredRow[] {
-  try {
-    return [fromEntity(entity)];
-  } catch (error) {
-    if (leaveOut === undefined || !(error instanceof Unreadable)) throw error;
-    leaveOut(String(entity['rowKey']), error);
-    return [];
-  }
 }
 
 interface Page {

@@ -1,15 +1,16 @@
 import { hours, minutes, seconds, type Instant } from '../../domain/time.ts';
 import type { Clock } from '../../ports/clock.ts';
 import { timeKey } from './rows.ts';
-import { removeRows, type RowKey, type Table } from './table.ts';
+import { createReadReadable } from './readable-rows.ts';
+import { removeRows, type Columns, type LeftOut, type RowKey, type StoredRow, type Table, type Tell } from './table.ts';
 
 /** What a marker names: one server, or the list of vaults. */
 export type Subject = { readonly kind: 'server'; readonly name: string } | { readonly kind: 'vaults' };
 
-/** Says that something is about to change. `landed` once the change is stored. */
+/** Says that something is about to change; `anything` where the marker cannot be read. `landed` once the change is stored. */
 export interface Marker {
   readonly id: string;
-  readonly subject: Subject;
+  readonly subject: Subject | { readonly kind: 'anything' };
   readonly landed: boolean;
 }
 
@@ -29,9 +30,9 @@ export interface ChangeFeed {
   announce(subject: Subject, earlier?: Announced): Promise<Announced>;
   /** Says, in the background, that the change of a marker is stored. Failing is harmless: others then read more often than they need. */
   landed(announced: Announced): void;
-  /** Markers written since `at`, and those before it that may still be followed by their change. */
+  /** Markers written since `at`, and those before it that may still be followed by their change. What cannot be read hides no other. */
   since(at: Instant): Promise<readonly Marker[]>;
-  /** Removes the markers that nobody looks at any more. */
+  /** Removes the markers that nobody looks at any more, also those that cannot be read. */
   sweep(): Promise<void>;
 }
 
@@ -48,7 +49,10 @@ export const markersLast = hours(1);
 const sweptAfter = minutes(75);
 const sweptAtOnce = 1000;
 
-export function createChangeFeed(table: Table, clock: Clock): ChangeFeed {
+/** @param tell hears once of each marker that cannot be read. */
+export function createChangeFeed(table: Table, clock: Clock, tell: Tell): ChangeFeed {
+  const readReadable = createReadReadable(table, 'what was changed by another instance cannot be read: all is read again', tell);
+
   return {
     async announce(subject, earlier) {
       const at = clock.now();
@@ -63,21 +67,37 @@ export function createChangeFeed(table: Table, clock: Clock): ChangeFeed {
     },
 
     async since(at) {
-      const { rows } = await table.list({ partition, from: timeKey(at - changeFollowsWithin - clocksDiffer) });
-      return rows.map(({ row, columns }) => ({
-        id: row,
-        subject: typeof columns['server'] === 'string' ? { kind: 'server', name: columns['server'] } : { kind: 'vaults' },
-        landed: columns['landed'] === 1,
-      }));
+      const from = (moment: number): string => timeKey(moment - changeFollowsWithin - clocksDiffer);
+      const { values, leftOut } = await readReadable({ partition, from: from(at) }, markerOf);
+      const concluded = from(clock.now());
+      return [...values, ...[...leftOut.values()].map((left) => unreadMarker(left, left.row < concluded))];
     },
 
     async sweep() {
-      const { rows } = await table.list({ partition, below: timeKey(clock.now() - sweptAfter) }, sweptAtOnce);
-      await removeRows(table, rows);
+      const unreadable: RowKey[] = [];
+      const leaveOut = ({ row }: LeftOut): void => void unreadable.push({ partition, row });
+      const { rows } = await table.list({ partition, below: timeKey(clock.now() - sweptAfter), leaveOut }, sweptAtOnce);
+      await removeRows(table, [...rows, ...unreadable]);
     },
   };
 }
 
-function columnsOf(subject: Subject, landed: boolean): Record<string, string | number> {
+function markerOf({ row, columns }: StoredRow): Marker {
+  return {
+    id: row,
+    subject: typeof columns['server'] === 'string' ? { kind: 'server', name: columns['server'] } : { kind: 'vaults' },
+    landed: columns['landed'] === 1,
+  };
+}
+
+/**
+ * A marker of a newer broker does not say whether its change has landed, and to read everything at each poll until it must have would cost too
+ * much. So it counts as a landed one: when it is met, anew when it is written again, and once more when no change can follow it any more.
+ */
+function unreadMarker({ row, etag }: LeftOut, concluded: boolean): Marker {
+  return { id: `${row} ${etag}${concluded ? ' concluded' : ''}`, subject: { kind: 'anything' }, landed: true };
+}
+
+function columnsOf(subject: Subject, landed: boolean): Columns {
   return { ...(subject.kind === 'server' ? { server: subject.name } : {}), landed: landed ? 1 : 0 };
 }

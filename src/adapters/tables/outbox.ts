@@ -1,10 +1,12 @@
 import type { BrokerEvent } from '../../domain/event.ts';
-import { instant, minutes, seconds, type Instant } from '../../domain/time.ts';
+import { minutes, seconds, type Instant } from '../../domain/time.ts';
 import type { Clock } from '../../ports/clock.ts';
-import { mayPass, StoreAway } from '../../ports/store.ts';
+import { mayPass, StoreAway, Unreadable } from '../../ports/store.ts';
 import { compareAndSet, type Step } from './compare-and-set.ts';
-import { hashKey, jsonColumns, jsonValue, timeKey } from './rows.ts';
-import { removeRows, type Row, type RowKey, type Store, type TableName, type Tell } from './table.ts';
+import { inOrderOfChange, oldestWaitedFor, type KeyedEvent } from './event-rows.ts';
+import { createReadReadable, type ReadReadable } from './readable-rows.ts';
+import { jsonColumns, jsonValue, timeKey } from './rows.ts';
+import { removeRows, type Row, type RowKey, type Store, type StoredRow, type TableName, type Tell } from './table.ts';
 
 /** The partition that a change is made in. */
 export interface Place {
@@ -28,8 +30,8 @@ export interface Outbox {
   change<T>(place: Place, step: () => Promise<EventfulStep<T>>): Promise<T>;
   /**
    * Publishes what killed instances announced and did not publish. A place where that fails keeps no other from its turn, and is told to
-   * the log. Rejects with `StoreAway` where trying again can help; what can never be published here is left for a newer broker.
-   * @returns when the oldest that was left was announced; null: nothing was.
+   * the log. Rejects with `StoreAway` where trying again can help; what can never be published here is told once, and left for a newer broker.
+   * @returns when the oldest that was left was announced, within the time that it is waited for; null: nothing was.
    */
   sweep(): Promise<Instant | null>;
   /** Resolves when nothing is being published. */
@@ -55,13 +57,19 @@ const mostUnanswered = 8;
 
 export interface OutboxOptions {
   readonly clock: Clock;
-  readonly publish: (events: readonly BrokerEvent[]) => Promise<void>;
+  readonly publish: (events: readonly KeyedEvent[]) => Promise<void>;
   readonly tell: Tell;
 }
 
 export function createOutbox(store: Store, { clock, publish, tell }: OutboxOptions): Outbox {
   const announcements = store.table('outbox');
   const underWay = new Set<Promise<void>>();
+  const readAnnounced = createReadReadable(announcements, 'an announcement of events cannot be read', tell);
+  const waitingIn = (table: Place['table']): ReadReadable =>
+    createReadReadable(store.table(table), 'an event of a change cannot be read', (level, what, about) => {
+      tell(level, what, { table, ...about });
+    });
+  const readWaiting = { servers: waitingIn('servers'), access: waitingIn('access'), audits: waitingIn('audits') };
 
   async function announce(place: Place, earlier: Announcement | undefined): Promise<Announcement> {
     const at = clock.now();
@@ -71,7 +79,7 @@ export function createOutbox(store: Store, { clock, publish, tell }: OutboxOptio
     return { key, at };
   }
 
-  async function deliver(place: Place, announcement: Announcement, events: readonly BrokerEvent[]): Promise<void> {
+  async function deliver(place: Place, announcement: Announcement, events: readonly KeyedEvent[]): Promise<void> {
     await publish(events);
     await removeRows(
       store.table(place.table),
@@ -86,11 +94,15 @@ export function createOutbox(store: Store, { clock, publish, tell }: OutboxOptio
     underWay.add(settled);
   }
 
-  async function sweepPlace(place: Place): Promise<void> {
-    const table = store.table(place.table);
-    const { rows } = await table.list({ partition: place.partition, ...eventRows });
-    await publish(rows.map((row) => jsonValue<BrokerEvent>(row)));
-    await removeRows(table, rows);
+  /** @returns whether nothing is left there that cannot be read. */
+  async function sweepPlace(place: Place): Promise<boolean> {
+    const { values, leftOut } = await readWaiting[place.table]({ partition: place.partition, ...eventRows }, waitingEvent);
+    await publish(values);
+    await removeRows(
+      store.table(place.table),
+      values.map((event) => waitingKey(place, event)),
+    );
+    return leftOut.size === 0;
   }
 
   /** Sweeps each place, whatever becomes of the others. `left`: the names of those that are not swept. `away`: the store did not answer. */
@@ -102,8 +114,7 @@ export function createOutbox(store: Store, { clock, publish, tell }: OutboxOptio
     for (const [name, place] of places) {
       if (away.length === mostUnanswered) break;
       try {
-        await sweepPlace(place);
-        left.delete(name);
+        if (await sweepPlace(place)) left.delete(name);
       } catch (error) {
         tell('error', 'events of a change cannot be published', { ...place, reason: reasonOf(error) });
         if (mayPass(error)) away.push(error);
@@ -115,10 +126,10 @@ export function createOutbox(store: Store, { clock, publish, tell }: OutboxOptio
   return {
     async change(place, step) {
       let announcement: Announcement | undefined;
-      let events: readonly BrokerEvent[] = [];
+      let events: readonly KeyedEvent[] = [];
       const result = await compareAndSet(store.table(place.table), async () => {
         const taken = await step();
-        events = taken.writes.length === 0 ? [] : taken.events;
+        events = taken.writes.length === 0 ? [] : inOrderOfChange(taken.events);
         if (events.length > 0) announcement = await announce(place, announcement);
         return {
           result: taken.result,
@@ -131,21 +142,16 @@ export function createOutbox(store: Store, { clock, publish, tell }: OutboxOptio
 
     async sweep() {
       const now = clock.now();
-      const { rows } = await announcements.list({ partition: 'outbox', below: timeKey(now - sweepAfter) });
-      const announced = rows.flatMap((row) => placeOf(row) ?? []);
-      const places = new Map(announced.map((place) => [nameOf(place), place]));
-      const { left, away } = await sweepPlaces(places);
-      // What names a place that this program does not know is left for one that does.
-      const isLeft = (row: Row): boolean => {
-        const place = placeOf(row);
-        return place === undefined || left.has(nameOf(place));
-      };
+      const { values: announced, leftOut } = await readAnnounced({ partition: 'outbox', below: timeKey(now - sweepAfter) }, announcedPlace);
+      const { left, away } = await sweepPlaces(new Map(announced.map(({ place }) => [nameOf(place), place])));
+      const isLeft = ({ place }: AnnouncedPlace): boolean => left.has(nameOf(place));
       await removeRows(
         announcements,
-        rows.filter((row) => !isLeft(row) && row.row < timeKey(now - settledAfter)),
+        announced.filter((one) => !isLeft(one) && one.row < timeKey(now - settledAfter)),
       );
       if (away.length > 0) throw away[0];
-      return oldestOf(rows.filter(isLeft));
+      const allLeft = [...leftOut.keys(), ...announced.filter(isLeft).map(({ row }) => row)];
+      return oldestWaitedFor(allLeft, now);
     },
 
     async idle() {
@@ -154,25 +160,33 @@ export function createOutbox(store: Store, { clock, publish, tell }: OutboxOptio
   };
 }
 
-function waitingRow(place: Place, event: BrokerEvent): Row {
-  return { partition: place.partition, row: `${eventRows.from}${timeKey(event.time)}:${hashKey(event.id)}`, columns: jsonColumns(event) };
+/** An event waits under the key that it will have in the log, whoever publishes it. */
+function waitingKey(place: Place, { key }: KeyedEvent): RowKey {
+  return { partition: place.partition, row: `${eventRows.from}${key}` };
 }
 
-/** The place that an announcement names; undefined where it names none that this program knows. */
-function placeOf({ columns }: Row): Place | undefined {
-  const { table, partition } = columns;
-  const known = table === 'servers' || table === 'access' || table === 'audits';
-  return known && typeof partition === 'string' ? { table, partition } : undefined;
+function waitingRow(place: Place, keyed: KeyedEvent): Row {
+  return { ...waitingKey(place, keyed), columns: jsonColumns(keyed.event) };
+}
+
+function waitingEvent(row: StoredRow): KeyedEvent {
+  return { key: row.row.slice(eventRows.from.length), event: jsonValue<BrokerEvent>(row) };
+}
+
+interface AnnouncedPlace extends RowKey {
+  readonly place: Place;
+}
+
+/** @throws Unreadable where the announcement names no place that this program knows. */
+function announcedPlace({ partition, row, columns }: StoredRow): AnnouncedPlace {
+  const { table, partition: named } = columns;
+  if ((table === 'servers' || table === 'access' || table === 'audits') && typeof named === 'string')
+    return { partition, row, place: { table, partition: named } };
+  throw new Unreadable(`row \`${row}\` announces events in table \`${String(table)}\`, which this broker does not know: update it`);
 }
 
 function nameOf(place: Place): string {
   return `${place.table}:${place.partition}`;
-}
-
-/** When the oldest of these announcements was made; null where there is none, or none says when. */
-function oldestOf(rows: readonly Row[]): Instant | null {
-  const times = rows.map((row) => Number.parseInt(row.row, 10)).filter(Number.isFinite);
-  return times.length === 0 ? null : instant(Math.min(...times));
 }
 
 /** What may be told: messages of the store are made of ids and codes, others may hold anything. */

@@ -1,14 +1,21 @@
 import { Unreadable } from '../../ports/store.ts';
-import type { PartitionQuery, StoredRow, Table, Tell } from './table.ts';
+import { readOrLeaveOut, type LeftOut, type PartitionQuery, type StoredRow, type Table, type Tell } from './table.ts';
 
-/** What could be read of a list, and the keys of the rows that could not. */
+/** What could be read of a list, and by their keys the rows that could not. */
 export interface Readable<T> {
   readonly values: readonly T[];
-  readonly leftOut: ReadonlySet<string>;
+  readonly leftOut: ReadonlyMap<string, LeftOut>;
 }
 
-/** Reads the rows of a query, each by itself: what one of them costs, no other pays for. Rejects with `StoreAway` where the store does not answer. */
-export type ReadReadable = <T>(query: Omit<PartitionQuery, 'leaveOut'>, valueOf: (row: StoredRow) => T) => Promise<Readable<T>>;
+/**
+ * Reads the rows of a query, each by itself: what one of them costs, no other pays for. Rejects with `StoreAway` where the store does not answer.
+ * @param limit how many values at most; fewer means the end.
+ */
+export type ReadReadable = <T>(
+  query: Omit<PartitionQuery, 'leaveOut'>,
+  valueOf: (row: StoredRow) => T,
+  limit?: number,
+) => Promise<Readable<T>>;
 
 /**
  * For lists of which nothing is decided that a missing row could make wrong. What is left out is told to the log once, until it can be read again.
@@ -17,23 +24,62 @@ export type ReadReadable = <T>(query: Omit<PartitionQuery, 'leaveOut'>, valueOf:
 export function createReadReadable(table: Table, what: string, tell: Tell): ReadReadable {
   const told = new Map<string, ReadonlySet<string>>();
 
-  return async (query, valueOf) => {
-    const reasons = new Map<string, string>();
-    const leaveOut = (row: string, { message }: Unreadable): void => void reasons.set(row, message);
-    const { rows } = await table.list({ ...query, leaveOut });
-    const values = rows.flatMap((row) => {
-      try {
-        return [valueOf(row)];
-      } catch (error) {
-        if (!(error instanceof Unreadable)) throw error;
-        leaveOut(row.row, error);
-        return [];
+  /** Of one part of a partition. What lies beyond it is known as before. */
+  function tellOnce(partition: string, leftOut: ReadonlyMap<string, LeftOut>, isBeyond: (row: string) => boolean): void {
+    const known = told.get(partition) ?? new Set();
+    for (const { row, reason } of leftOut.values()) if (!known.has(row)) tell('error', what, { partition, row, reason });
+    told.set(partition, new Set([...[...known].filter(isBeyond), ...leftOut.keys()]));
+  }
+
+  return async <T>(query: Omit<PartitionQuery, 'leaveOut'>, valueOf: (row: StoredRow) => T, limit = Infinity): Promise<Readable<T>> => {
+    const leftOut = new Map<string, LeftOut>();
+    const leaveOut = (left: LeftOut): void => void leftOut.set(left.row, left);
+    const values: T[] = [];
+    let { after } = query;
+    for (;;) {
+      const wanted = limit - values.length;
+      const { rows } = await table.list({ ...query, ...(after === undefined ? {} : { after }), leaveOut }, wanted);
+      for (const row of rows) values.push(...readOrLeaveOut(row, leaveOut, () => valueOf(row)));
+      const last = rows.length < wanted ? undefined : rows.at(-1)?.row;
+      if (last === undefined || values.length === limit) {
+        const [begin, end] = [query.after, last];
+        tellOnce(query.partition, leftOut, (row) => (begin !== undefined && row <= begin) || (end !== undefined && row > end));
+        return { values, leftOut };
       }
-    });
-    const { partition } = query;
-    for (const [row, reason] of reasons) if (told.get(partition)?.has(row) !== true) tell('error', what, { partition, row, reason });
-    const leftOut = new Set(reasons.keys());
-    told.set(partition, leftOut);
-    return { values, leftOut };
+      after = last;
+    }
+  };
+}
+
+/** Runs a read for deciding, which nothing may be left out of: what cannot be read is named, since many partitions have rows of one key. */
+export async function naming<T>(what: string, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!(error instanceof Unreadable)) throw error;
+    throw new Unreadable(`${what} cannot be read: ${error.message}`);
+  }
+}
+
+/** Runs reads of servers, or of vaults, by name. That one cannot be read is told to the log once, until it can be read again. */
+export function createTellOnce(
+  kind: 'server' | 'vault',
+  what: string,
+  tell: Tell,
+): <T>(name: string, read: () => Promise<T>) => Promise<T> {
+  const told = new Set<string>();
+
+  return async (name, read) => {
+    try {
+      const value = await read();
+      told.delete(name);
+      return value;
+    } catch (error) {
+      if (error instanceof Unreadable && !told.has(name)) {
+        told.add(name);
+        tell('error', what, { [kind]: name, reason: error.message });
+      }
+      throw error;
+    }
   };
 }

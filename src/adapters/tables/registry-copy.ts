@@ -17,7 +17,8 @@ export interface RegistryCopy {
   server(name: string): RegisteredServer | undefined;
   /** Keeps what the store said of a server; undefined: there is none. */
   keepServer(name: string, order: Order, registered: RegisteredServer | undefined): void;
-  serverNames(): readonly string[];
+  /** All that it concerns itself with. */
+  concerned(): Iterable<string>;
   vault(name: string): Vault | undefined;
   vaults(): readonly Vault[];
   keepVaults(order: Order, vaults: readonly Vault[]): void;
@@ -53,7 +54,7 @@ export function createRegistryCopy(): RegistryCopy {
       // A removed server keeps its place, so that a slow read does not bring it back; a name that never was takes none.
       if (known !== undefined || registered !== undefined) servers.set(name, { order, registered });
     },
-    serverNames: () => [...servers].filter(([, { registered }]) => registered !== undefined).map(([name]) => name),
+    concerned: () => [...underWay.keys(), ...[...servers].filter(([, { registered }]) => registered !== undefined).map(([name]) => name)],
     vault: (name) => vaultsByName.get(name),
     vaults: () => vaults,
     keepVaults(order, read) {

@@ -20,25 +20,24 @@ const sweepEvery = minutes(10);
 /**
  * Brings the copy up to date: reads the markers since the last refresh, and then again what they name and the copy is concerned with. A marker whose
  * change has landed is done with after one reading; one whose change has not is met again by the next refreshes, until none can follow it.
- * What cannot be read keeps nothing else from being read. Rejects with `StoreAway` where the store did not answer; all is read again then.
+ * A marker that cannot be read stands for everything. What cannot be read keeps nothing else from being read. Rejects with `StoreAway` where
+ * the store did not answer; all is read again then.
  */
 export function createRefresh({ clock, feed, copy, readServer, readVaults }: RefreshParts): () => Promise<void> {
   let readUntil = clock.now();
   let sweptAt = clock.elapsed();
   let doneWith: ReadonlySet<string> = new Set();
-  let vaultsRead = true;
 
   return async () => {
     const begun = clock.now();
     // A clock that was set back must not hide the markers that are written now.
     const markers = await feed.since(instant(Math.min(readUntil, begun)));
     const news = markers.filter(({ id }) => !doneWith.has(id));
-    const missedSome = begun - readUntil > markersLast;
-    const named = new Set(missedSome ? copy.serverNames() : []);
+    const everything = begun - readUntil > markersLast || news.some(({ subject }) => subject.kind === 'anything');
+    const named = new Set(everything ? copy.concerned() : []);
     for (const { subject } of news) if (subject.kind === 'server' && copy.concerns(subject.name)) named.add(subject.name);
     const away = await eachOf(named, readServer);
-    if (missedSome || !copy.knowsVaults() || news.some(({ subject }) => subject.kind === 'vaults')) vaultsRead = false;
-    if (!vaultsRead) vaultsRead = await readable(readVaults);
+    if (everything || !copy.knowsVaults() || news.some(({ subject }) => subject.kind === 'vaults')) await readVaults();
     if (away !== undefined) throw away;
     doneWith = new Set(markers.filter(({ landed }) => landed).map(({ id }) => id));
     readUntil = begun;
@@ -57,24 +56,15 @@ async function eachOf(names: ReadonlySet<string>, work: (name: string) => Promis
     for (const name of left) {
       if (away.length >= mostUnanswered) return;
       try {
-        await readable(() => work(name));
+        await work(name);
       } catch (error) {
         if (!(error instanceof StoreAway)) throw error;
+        // No sooner reading would mend it.
+        if (error instanceof Unreadable) continue;
         away.push(error);
       }
     }
   });
   await Promise.all(workers);
   return away[0];
-}
-
-/** @returns false where what is stored cannot be read, which no sooner reading would mend. */
-async function readable(read: () => Promise<unknown>): Promise<boolean> {
-  try {
-    await read();
-    return true;
-  } catch (error) {
-    if (!(error instanceof Unreadable)) throw error;
-    return false;
-  }
 }

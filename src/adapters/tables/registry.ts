@@ -8,20 +8,21 @@ import { createChangeFeed, type Announced, type ChangeFeed } from './change-feed
 import { createTurns } from '../../ports/turns.ts';
 import type { Outbox } from './outbox.ts';
 import { createRegistryCopy, type Order, type RegistryCopy } from './registry-copy.ts';
+import { createReadReadable, createTellOnce, naming } from './readable-rows.ts';
 import { createRefresh } from './registry-refresh.ts';
 import { changeStep, finishRemoval, readPartition, readPartitions, type Partition } from './server-partition.ts';
 import { isTombstone } from './server-rows.ts';
 import { listStandings, markStanding } from './standings.ts';
 import type { Settle } from './standings.ts';
 import type { RowKey, Store, Tell } from './table.ts';
-import { addVaultRow, readVaultRows } from './vault-rows.ts';
+import { addVaultRow, findVaultRow, readVaultRows } from './vault-rows.ts';
 
 export interface RegistryOptions {
   readonly clock: Clock;
   readonly outbox: Outbox;
   /** How often the copy is refreshed; default 2 s. */
   readonly pollMs?: Millis;
-  /** Hears once of each server that cannot be read; default: nobody does. */
+  /** Hears once of each server, and each row of a list, that cannot be read; default: nobody does. */
   readonly tell?: Tell;
 }
 
@@ -41,16 +42,19 @@ export function createRegistry(
   { clock, outbox, pollMs = seconds(2), tell = () => undefined }: RegistryOptions,
 ): TableRegistry {
   const lists = store.table('registry');
-  const feed = createChangeFeed(lists, clock);
+  const feed = createChangeFeed(lists, clock, tell);
   const copy = createRegistryCopy();
   const servers = createServers(store, { copy, feed, outbox, tell });
+  const readVaultList = createReadReadable(lists, 'a vault cannot be read', tell);
+  const readNames = createReadReadable(lists, 'what the index says of a server cannot be read', tell);
+  const readStandings = createReadReadable(lists, 'the standing of a server cannot be read', tell);
   const closing = new AbortController();
 
   async function readVaults(): Promise<readonly Vault[]> {
     const order = copy.begin();
-    const vaults = await readVaultRows(lists);
-    copy.keepVaults(order, vaults);
-    return vaults;
+    const { values } = await readVaultRows(readVaultList);
+    copy.keepVaults(order, values);
+    return values;
   }
 
   const refresh = createRefresh({ clock, feed, copy, readServer: servers.read, readVaults });
@@ -62,6 +66,7 @@ export function createRegistry(
     readServer: servers.read,
     readTogether: (names) => readPartitions(store.table('servers'), names),
     readVaults,
+    findVault: (by) => findVaultRow(lists, by),
     changeServer: servers.change,
     async addVault(vault) {
       const announced = await feed.announce({ kind: 'vaults' });
@@ -71,10 +76,12 @@ export function createRegistry(
       return stored;
     },
     async serverNames(after, limit) {
-      const { rows } = await lists.list({ partition: namesPartition, ...(after === null ? {} : { after }) }, limit);
-      return rows.map(({ row }) => row);
+      const query = { partition: namesPartition, ...(after === null ? {} : { after }) };
+      const { values, leftOut } = await readNames(query, ({ row }) => row, limit);
+      // The key says the name, whatever else the row says.
+      return [...values, ...leftOut.keys()].sort().slice(0, limit);
     },
-    serversNotOnline: (after, limit) => listStandings(lists, after, limit),
+    serversNotOnline: (after, limit) => listStandings({ rows: readStandings, server: servers.read }, after, limit),
     refresh,
     close: () => {
       closing.abort();
@@ -109,20 +116,10 @@ function createServers(
   const table = store.table('servers');
   const lists = store.table('registry');
   const inTurn = createTurns();
-  const unreadable = new Set<string>();
+  const telling = createTellOnce('server', 'a server cannot be read', tell);
 
-  /** Rejects with `Unreadable` naming the server, which the log hears of once, until it could be read again. */
-  async function readRows(name: string): Promise<Partition> {
-    try {
-      const partition = await readPartition(table, name);
-      unreadable.delete(name);
-      return partition;
-    } catch (error) {
-      if (!(error instanceof Unreadable)) throw error;
-      if (!unreadable.has(name)) tell('error', 'a server cannot be read', { server: name, reason: error.message });
-      unreadable.add(name);
-      throw new Unreadable(`server \`${name}\` cannot be read: ${error.message}`);
-    }
+  function readRows(name: string): Promise<Partition> {
+    return telling(name, () => naming(`server \`${name}\``, () => readPartition(table, name)));
   }
 
   /** Before the server is stored: a crash in between leaves a name without a server, which readers pass over, never the reverse. */

@@ -1,5 +1,5 @@
 import type { Page } from '../../ports/events.ts';
-import type { RowKey, StoredRow, Table } from './table.ts';
+import { readOrLeaveOut, type LeaveOut, type PartitionQuery, type RowKey, type StoredRow, type Table } from './table.ts';
 
 /** How to read a page of items that lie in rows ordered by partition and row key. */
 export interface Scan<T> {
@@ -10,6 +10,8 @@ export interface Scan<T> {
   unpack(row: StoredRow): readonly Found<T>[];
   /** The cursor that stands behind a whole row. */
   behind(row: StoredRow): string;
+  /** Hears of each row that cannot be read, perhaps twice, and it is left out. Without it one such row makes the page reject with `Unreadable`. */
+  readonly leaveOut?: LeaveOut | undefined;
 }
 
 export interface Found<T> {
@@ -26,10 +28,11 @@ const charactersPerRead = 1_000_000;
 
 /** Reads one page. `next` is null only where no row is left. */
 export async function scanPage<T>(table: Table, scan: Scan<T>): Promise<Page<T>> {
+  const { start, leaveOut } = scan;
   const found: Found<T>[] = [];
-  let rows = await rowsFrom(table, scan.start, firstRead);
+  let rows = await rowsOf(table, { partition: start.partition, from: start.row, leaveOut }, firstRead);
   for (let size = firstRead, scanned = 0; ; scanned += rows.length) {
-    for (const entry of rows.flatMap((row) => scan.unpack(row))) {
+    for (const entry of rows.flatMap((row) => readOrLeaveOut(row, leaveOut, () => scan.unpack(row)).flat())) {
       if (found.length === scan.limit) return { items: items(found), next: found.at(-1)?.cursor ?? null };
       found.push(entry);
     }
@@ -37,7 +40,7 @@ export async function scanPage<T>(table: Table, scan: Scan<T>): Promise<Page<T>>
     if (last === undefined || rows.length < size) return { items: items(found), next: null };
     if (scanned + rows.length >= rowsPerPage) return { items: items(found), next: scan.behind(last) };
     size = nextSize(rows);
-    rows = await rowsAfter(table, last, size);
+    rows = await rowsOf(table, { partition: last.partition, after: last.row, leaveOut }, size);
   }
 }
 
@@ -51,16 +54,9 @@ function nextSize(rows: readonly StoredRow[]): number {
   return Math.max(1, Math.min(mostPerRead, Math.floor((charactersPerRead * rows.length) / characters)));
 }
 
-async function rowsFrom(table: Table, start: RowKey, limit: number): Promise<readonly StoredRow[]> {
-  const here = start.partition === '' ? [] : (await table.list({ partition: start.partition, from: start.row }, limit)).rows;
-  return fill(table, start.partition, here, limit);
-}
-
-async function rowsAfter(table: Table, { partition, row }: RowKey, limit: number): Promise<readonly StoredRow[]> {
-  return fill(table, partition, (await table.list({ partition, after: row }, limit)).rows, limit);
-}
-
 /** Two queries by key ranges: Tables answers one query with `or` over both keys by reading the whole table. */
-async function fill(table: Table, partition: string, here: readonly StoredRow[], limit: number): Promise<readonly StoredRow[]> {
-  return here.length >= limit ? here : [...here, ...(await table.beyond(partition, limit - here.length))];
+async function rowsOf(table: Table, query: PartitionQuery, limit: number): Promise<readonly StoredRow[]> {
+  const { partition, leaveOut } = query;
+  const here = partition === '' ? [] : (await table.list(query, limit)).rows;
+  return here.length >= limit ? here : [...here, ...(await table.beyond(partition, limit - here.length, leaveOut))];
 }

@@ -1,7 +1,9 @@
+import { Unreadable } from '../../ports/store.ts';
 import type { RegisteredServer, Server } from '../../domain/server.ts';
-import type { ServerStanding } from '../../ports/registry.ts';
+import type { Registry, ServerStanding } from '../../ports/registry.ts';
 import { jsonColumns, jsonValue } from './rows.ts';
-import type { Row, RowKey, Table } from './table.ts';
+import type { ReadReadable } from './readable-rows.ts';
+import { chunks, type Row, type RowKey, type StoredRow, type Table } from './table.ts';
 
 /*
  * Partition `standings` of table `registry`: the servers that are not online, so that they are found without looking at all.
@@ -16,6 +18,8 @@ import type { Row, RowKey, Table } from './table.ts';
 export type Settle = () => Promise<void>;
 
 const partition = 'standings';
+/** So many servers are read at once, where their standings cannot be. */
+const serversAtOnce = 16;
 
 function keyOf(name: string): RowKey {
   return { partition, row: name };
@@ -38,16 +42,53 @@ export async function markStanding(
     return nothingToDo;
   }
   if (before === undefined || before.server.state === 'online') return nothingToDo;
-  const marked = await table.get(keyOf(name));
+  const marked = await readMark(table, name);
   if (marked === undefined) return nothingToDo;
   return async () => {
     await table.write([{ kind: 'remove', row: keyOf(name), etag: marked.etag }]);
   };
 }
 
-export async function listStandings(table: Table, after: string | null, limit: number): Promise<readonly ServerStanding[]> {
-  const { rows } = await table.list({ partition, ...(after === null ? {} : { after }) }, limit);
-  return rows.map((row) => jsonValue<ServerStanding>(row));
+/** What cannot be read stays: a row too many, and no reason to keep a server from being online. */
+async function readMark(table: Table, name: string): Promise<StoredRow | undefined> {
+  try {
+    return await table.get(keyOf(name));
+  } catch (error) {
+    if (!(error instanceof Unreadable)) throw error;
+    return undefined;
+  }
+}
+
+/** Of a row that cannot be read the server itself tells, if that can be. */
+export async function listStandings(
+  { rows, server }: StandingReads,
+  after: string | null,
+  limit: number,
+): Promise<readonly ServerStanding[]> {
+  const query = { partition, ...(after === null ? {} : { after }) };
+  const { values, leftOut } = await rows(query, (row) => jsonValue<ServerStanding>(row), limit);
+  const found = [...values];
+  for (const names of chunks([...leftOut.keys()], serversAtOnce))
+    found.push(...(await Promise.all(names.map((name) => standingOf(server, name)))).flat());
+  return found.sort((a, b) => (a.name < b.name ? -1 : 1)).slice(0, limit);
+}
+
+/** How rows of standings, and servers, are read. */
+export interface StandingReads {
+  readonly rows: ReadReadable;
+  readonly server: Registry['readServer'];
+}
+
+async function standingOf(read: StandingReads['server'], name: string): Promise<readonly ServerStanding[]> {
+  try {
+    const registered = await read(name);
+    if (registered === undefined || registered.server.state === 'online') return [];
+    const { state, since, clock } = registered.server;
+    return [{ name, state, since, clock }];
+  } catch (error) {
+    if (!(error instanceof Unreadable)) throw error;
+    return [];
+  }
 }
 
 function sameStanding(a: Server, b: Server): boolean {

@@ -1,4 +1,4 @@
-import type { Unreadable } from '../../ports/store.ts';
+import { Unreadable } from '../../ports/store.ts';
 
 /** The tables of the store; each belongs to the port that its name says. */
 export const tableNames = [
@@ -41,6 +41,15 @@ export type Write =
   | { readonly kind: 'replace'; readonly row: Row; readonly etag: string }
   | { readonly kind: 'remove'; readonly row: RowKey; readonly etag?: string };
 
+/** A row that cannot be read. The reason may be told to callers. */
+export interface LeftOut {
+  readonly row: string;
+  readonly etag: string;
+  readonly reason: string;
+}
+
+export type LeaveOut = (left: LeftOut) => void;
+
 /** Rows of one partition, by row key, from `from` or beyond `after`, below `below`. */
 export interface PartitionQuery {
   readonly partition: string;
@@ -48,7 +57,7 @@ export interface PartitionQuery {
   readonly after?: string;
   readonly below?: string;
   /** Hears of each row that cannot be read, which is then left out. Without it one such row makes the whole query reject with `Unreadable`. */
-  readonly leaveOut?: (row: string, reason: Unreadable) => void;
+  readonly leaveOut?: LeaveOut | undefined;
 }
 
 /** What a query gave, and in how many reads: the rows of one read are a snapshot, those of several are not. */
@@ -68,8 +77,8 @@ export interface Table {
   get(key: RowKey): Promise<StoredRow | undefined>;
   /** By row key, at most `limit` rows, all if it is absent. */
   list(query: PartitionQuery, limit?: number): Promise<Listing>;
-  /** Rows of all partitions beyond `after`, by partition and row key, at most `limit`. */
-  beyond(after: string, limit: number): Promise<readonly StoredRow[]>;
+  /** Rows of all partitions beyond `after`, by partition and row key, at most `limit`; `leaveOut` as in a `PartitionQuery`. */
+  beyond(after: string, limit: number, leaveOut?: LeaveOut): Promise<readonly StoredRow[]>;
   /** Rows of all partitions from `first` to `last`, both included, by partition and row key, at most `limit`. */
   between(first: string, last: string, limit: number): Promise<Listing>;
   /**
@@ -89,6 +98,21 @@ export interface Store {
   createTables(): Promise<void>;
   /** Resolves if the store answers; rejects with `StoreAway` if it does not. */
   ping(): Promise<void>;
+}
+
+/** What `read` says of a row; nothing where it cannot be read and may be left out. */
+export function readOrLeaveOut<T>(
+  { row, etag }: Pick<LeftOut, 'row' | 'etag'>,
+  leaveOut: LeaveOut | undefined,
+  read: () => T,
+): readonly T[] {
+  try {
+    return [read()];
+  } catch (error) {
+    if (leaveOut === undefined || !(error instanceof Unreadable)) throw error;
+    leaveOut({ row, etag, reason: error.message });
+    return [];
+  }
 }
 
 /** Cuts `items` into runs that one transaction can hold. */

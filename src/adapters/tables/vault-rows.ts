@@ -1,6 +1,8 @@
 import { StoreAway } from '../../ports/store.ts';
 import type { Vault } from '../../domain/vault.ts';
+import type { VaultAddress } from '../../ports/registry.ts';
 import { hashKey, jsonColumns, jsonValue } from './rows.ts';
+import { naming, type Readable, type ReadReadable } from './readable-rows.ts';
 import type { Row, RowKey, Table } from './table.ts';
 
 const partition = 'vaults';
@@ -23,9 +25,25 @@ export function vaultToRows(vault: Vault): readonly [Row, Row] {
   ];
 }
 
-export async function readVaultRows(table: Table): Promise<readonly Vault[]> {
-  const { rows } = await table.list({ partition, ...nameRows });
-  return rows.map((row) => jsonValue<Vault>(row));
+export function readVaultRows(read: ReadReadable): Promise<Readable<Vault>> {
+  return read({ partition, ...nameRows }, (row) => jsonValue<Vault>(row));
+}
+
+/** The vault of this name or URI; undefined: there is none. Rejects with `Unreadable`, which names it, where it cannot be read. */
+export function findVaultRow(table: Table, by: VaultAddress): Promise<Vault | undefined> {
+  return 'name' in by
+    ? naming(`vault \`${by.name}\``, () => byName(table, by.name))
+    : naming(`the vault of ${by.uri}`, () => byUri(table, by.uri));
+}
+
+async function byName(table: Table, name: string): Promise<Vault | undefined> {
+  const row = await table.get(nameKey(name));
+  return row && jsonValue<Vault>(row);
+}
+
+async function byUri(table: Table, uri: string): Promise<Vault | undefined> {
+  const row = await table.get(uriKey(uri));
+  return row && byName(table, String(row.columns['name']));
 }
 
 /**
@@ -35,10 +53,7 @@ export async function readVaultRows(table: Table): Promise<readonly Vault[]> {
  */
 export async function addVaultRow(table: Table, vault: Vault): Promise<Vault> {
   if (await table.write(vaultToRows(vault).map((row) => ({ kind: 'insert', row })))) return vault;
-  const byName = await table.get(nameKey(vault.name));
-  if (byName !== undefined) return jsonValue<Vault>(byName);
-  const byUri = await table.get(uriKey(vault.uri));
-  const holder = byUri && (await table.get(nameKey(String(byUri.columns['name']))));
+  const holder = (await findVaultRow(table, { name: vault.name })) ?? (await findVaultRow(table, { uri: vault.uri }));
   if (holder === undefined) throw new StoreAway(`vault \`${vault.name}\` is refused, and nothing holds its name or URI`);
-  return jsonValue<Vault>(holder);
+  return holder;
 }

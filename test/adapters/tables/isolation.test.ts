@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createEventLog } from '../../../src/adapters/tables/event-log.ts';
 import { createRegistry, type TableRegistry } from '../../../src/adapters/tables/registry.ts';
+import { timeKey } from '../../../src/adapters/tables/rows.ts';
 import type { Table } from '../../../src/adapters/tables/table.ts';
 import { createAuthority } from '../../../src/broker/authority.ts';
 import { stateUnavailable } from '../../../src/broker/store-away.ts';
@@ -156,10 +157,11 @@ describe('P2: one place whose events cannot be published', () => {
     expect(await instance.events.sweep()).toBe(morning);
     expect(await heard(instance)).toEqual(['registered-sql-a', 'registered-sql-c']);
     expect(instance.told).toEqual([
-      ['events of a change cannot be published', expect.objectContaining({ table: 'servers', partition: 'sql-b' })],
+      ['an event of a change cannot be read', expect.objectContaining({ table: 'servers', partition: 'sql-b' })],
     ]);
     await clock.advance(301_000);
     await instance.events.sweep();
+    expect(instance.told).toHaveLength(1);
     expect(await announced(instance)).toBe(1);
     await table.write([{ kind: 'put', row: rows[0]! }]);
     expect(await instance.events.sweep()).toBeNull();
@@ -167,15 +169,64 @@ describe('P2: one place whose events cannot be published', () => {
     expect(await announced(instance)).toBe(0);
   });
 
-  it('what is announced of a place that only a newer broker knows is left for it', async () => {
+  it.each([
+    ['a place that only a newer broker knows', { table: 'drills', partition: 'kv-west' }, /`drills`.*update it/],
+    ['a newer schema', { table: 'servers', partition: 'sql-a', schema: 9 }, /schema 9.*update it/],
+  ])('an announcement of %s is left for a newer broker, told once, and stops no other', async (_what, columns, reason) => {
     const instance = await killed();
     const table = instance.tables.table('outbox');
     const { rows } = await table.list({ partition: 'outbox' });
-    const foreign = { ...rows[0]!, row: `${rows[0]!.row}-of-a-newer-broker`, columns: { table: 'drills', partition: 'kv-west' } };
+    const foreign = { ...rows[0]!, row: `${rows[0]!.row}-of-a-newer-broker`, columns };
     await table.write([{ kind: 'put', row: foreign }]);
-    await clock.advance(301_000);
+    for (let sweeps = 0; sweeps < 3; sweeps += 1) {
+      await clock.advance(301_000);
+      expect(await instance.events.sweep()).toBe(morning);
+    }
+    expect(await heard(instance)).toEqual(['registered-sql-a', 'registered-sql-b', 'registered-sql-c']);
+    const left: string[] = [];
+    expect(
+      (await table.list({ partition: 'outbox', leaveOut: ({ row }) => left.push(row) })).rows.map(({ row }) => row).concat(left),
+    ).toEqual([foreign.row]);
+    const about = { partition: 'outbox', row: foreign.row, reason: expect.stringMatching(reason) as string };
+    expect(instance.told).toEqual([['an announcement of events cannot be read', about]]);
+  });
+
+  it('what was left longer ago than anyone waits for it hides nothing that was left since, and stays', async () => {
+    const instance = await killed();
+    const table = instance.tables.table('outbox');
+    const announce = (at: number): Promise<boolean> =>
+      table.write([{ kind: 'put', row: { partition: 'outbox', row: `${timeKey(at)}:x`, columns: { table: 'drills' } } }]);
+    await announce(clock.now());
+    await clock.advance(4 * 86_400_000);
+    expect(await instance.events.sweep()).toBeNull();
+    const since = clock.now();
+    await announce(since);
+    await clock.advance(60_000);
+    expect(await instance.events.sweep()).toBe(since);
+    expect(await announced(instance)).toBe(2);
+  });
+
+  it('of one place all events are published that can be read, in the order of their change', async () => {
+    const victim = open();
+    const instance = open();
+    victim.tables.beforeWrite = (table) => {
+      if (table === 'events') throw new StoreAway('killed');
+    };
+    const events = ['e5', 'e1', 'e4', 'e2', 'e3'].map((id) => anEvent(id));
+    await victim.registry.changeServer('sql-a', () => ({ next: aRegistered('sql-a'), events }));
+    await victim.events.outbox.idle();
+    await clock.advance(6000);
+    const table = instance.tables.table('servers');
+    const { rows } = await table.list({ partition: 'sql-a', from: 'event:', below: 'event;' });
+    expect(rows).toHaveLength(5);
+    await table.write([{ kind: 'put', row: { ...rows[1]!, columns: { ...rows[1]!.columns, schema: 9 } } }]);
     expect(await instance.events.sweep()).toBe(morning);
-    expect((await table.list({ partition: 'outbox' })).rows.map(({ row }) => row)).toEqual([foreign.row]);
+    const idsHeard = async (): Promise<readonly string[]> => (await instance.events.page(everything)).items.map(({ id }) => id);
+    expect(await idsHeard()).toEqual(['e5', 'e4', 'e2', 'e3']);
+    // As a newer broker would go on, which can read it.
+    await table.write([{ kind: 'put', row: rows[1]! }]);
+    expect(await instance.events.sweep()).toBeNull();
+    expect(await idsHeard()).toEqual(['e5', 'e1', 'e4', 'e2', 'e3']);
   });
 
   it('where the store does not answer for one the others are published, and the sweep says that it is not done', async () => {

@@ -14,7 +14,7 @@ import {
 import { auditRow, pageToRow, progressToRow, reportToRows } from '../../../src/adapters/tables/audit-store.ts';
 import { budgetToRow } from '../../../src/adapters/tables/budget-ledger.ts';
 import { deadLetterToRow, deliveryToRow } from '../../../src/adapters/tables/deliveries.ts';
-import { eventRow } from '../../../src/adapters/tables/event-log.ts';
+import { eventKey, eventRow } from '../../../src/adapters/tables/event-rows.ts';
 import { minuteToRow } from '../../../src/adapters/tables/history.ts';
 import { reportToRow } from '../../../src/adapters/tables/instances.ts';
 import { groupToRow, rowToRecords } from '../../../src/adapters/tables/operation-rows.ts';
@@ -71,7 +71,13 @@ const codecs: Readonly<Record<string, Codec>> = {
   'link-access': { decode: ([row]) => jsonValue(row!), encode: ([row]) => [linkRow(jsonValue<LinkAccess>(row!))] },
   'association-account': { decode: ([row]) => rowToAccount(row), encode: ([row]) => [accountToRow(row!, rowToAccount(row))] },
   'association-sum': { decode: ([row]) => rowToSum(row), encode: ([row]) => [sumToRow(row!.partition, rowToSum(row))] },
-  event: { decode: ([row]) => jsonValue(row!), encode: ([row]) => [eventRow(jsonValue<BrokerEvent>(row!))] },
+  event: {
+    decode: ([row]) => jsonValue(row!),
+    encode: ([row]) => {
+      const event = jsonValue<BrokerEvent>(row!);
+      return [eventRow({ key: eventKey(event), event })];
+    },
+  },
   'operation-group': {
     decode: ([row]) => rowToRecords(row!),
     encode: ([row]) => {

@@ -193,6 +193,10 @@ export function simulatedRegistry(access: Access): Registry {
       await trip(access);
       return rows.vaults;
     },
+    async findVault(by) {
+      await trip(access);
+      return rows.vaults.find((vault) => ('name' in by ? vault.name === by.name : vault.uri === by.uri));
+    },
     addVault: () => Promise.reject(new Error('the model adds no vault')),
     async changeServer(name, decide) {
       const slot: Slot<RegisteredServer | undefined> = {
