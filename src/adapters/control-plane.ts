@@ -1,4 +1,5 @@
-import { millis, type Instant, type Millis } from '../domain/time.ts';
+import { latest, millis } from '../domain/time.ts';
+import type { Instant, Millis } from '../domain/time.ts';
 import type { Vault } from '../domain/vault.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { ControlPlane } from '../ports/control-plane.ts';
@@ -15,37 +16,76 @@ export interface ControlPlaneOptions {
   readonly scope?: string;
   /** How long an answer is remembered; default 30 s (F9). */
   readonly rememberMs?: Millis;
+  /** For how long nobody asks again where none came, so that a control plane in trouble is left in peace; default 2 s. */
+  readonly unknownMs?: Millis;
   /** Longest time that one question may take; callers share it and have deadlines of their own; default 5 s. */
   readonly timeoutMs?: Millis;
 }
 
 type Status = 'exists' | 'deleted' | 'unknown';
 
+/** A question, shared by all who ask while it is under way or its answer stands. */
+interface Question {
+  readonly status: Promise<Status>;
+  /** It was put for outages that began no later than this, by whatever clock. */
+  readonly covers: Instant;
+  /** Monotonic time until which its answer stands. */
+  until: number;
+  /** No answer came: that holds for any outage, so that a control plane in trouble is left in peace. */
+  unanswered: boolean;
+  /** Who waited had no answer in time: until one comes nobody else waits, so that a silent control plane slows one failover down, not all. */
+  silent: boolean;
+}
+
 /** Azure's list of deleted vaults, read with the broker's own identity (`Microsoft.KeyVault/vaults/read`). */
 export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
-  const { endpoint, rememberMs = millis(30_000) } = options;
-  const remembered = new Map<string, { readonly until: number; readonly askedAt: Instant; readonly status: Promise<Status> }>();
+  const { clock, endpoint, rememberMs = millis(30_000), unknownMs = millis(2000) } = options;
+  const questions = new Map<string, Question>();
+
+  /** One question a vault at a time: this one is put when the one before is answered. */
+  function put(before: Question | undefined, since: Instant | null, ask: () => Promise<Status>): Question {
+    const settled = async (): Promise<Status> => {
+      await before?.status;
+      const putAt = clock.elapsed();
+      const status = await ask();
+      question.unanswered = status === 'unknown';
+      question.silent &&= question.unanswered;
+      question.until = question.unanswered ? clock.elapsed() + unknownMs : putAt + rememberMs;
+      return status;
+    };
+    // Whoever stamped the outage may have a clock that is ahead of this one.
+    const covers = latest(clock.now(), since) ?? clock.now();
+    // That it was silent long ago says nothing of today.
+    const silent = before !== undefined && before.silent && clock.elapsed() < before.until + rememberMs;
+    const question: Question = { status: settled(), covers, until: Infinity, unanswered: false, silent };
+    return question;
+  }
+
+  function stands({ until, covers, unanswered }: Question, since: Instant | null): boolean {
+    return clock.elapsed() < until && (unanswered || since === null || covers >= since);
+  }
 
   return {
     async vaultStatus(vault, within, since) {
       if (endpoint === null) return 'unknown';
-      const now = options.clock.elapsed();
-      const known = remembered.get(vault.uri);
-      const fresh = known && now < known.until && (since === null || known.askedAt >= since);
-      const asked = fresh ? known : { until: now + rememberMs, askedAt: options.clock.now(), status: ask(vault, endpoint, options) };
-      remembered.set(vault.uri, asked);
-      return (await beforeDeadline(asked.status, within)) ?? 'unknown';
+      const known = questions.get(vault.uri);
+      const question = known !== undefined && stands(known, since) ? known : put(known, since, () => ask(vault, endpoint, options));
+      questions.set(vault.uri, question);
+      const status = await beforeDeadline(question.status, question.silent ? millis(0) : within);
+      question.silent ||= status === undefined;
+      return status ?? 'unknown';
     },
   };
 }
 
+/** Never rejects. */
 async function ask(vault: Vault, endpoint: string, options: ControlPlaneOptions): Promise<Status> {
   const { identities, scope = 'https://management.azure.com/.default', timeoutMs = millis(5000) } = options;
-  const url = deletedVaultUrl(vault, endpoint);
-  if (url.protocol !== 'https:' && url.hostname !== '127.0.0.1') return 'unknown'; // No token leaves this machine in the clear.
-  const token = await identities.token(null, scope, timeoutMs);
-  if (!token.ok) return 'unknown';
   try {
+    const url = deletedVaultUrl(vault, endpoint);
+    if (url.protocol !== 'https:' && url.hostname !== '127.0.0.1') return 'unknown'; // No token leaves this machine in the clear.
+    const token = await identities.token(null, scope, timeoutMs);
+    if (!token.ok) return 'unknown';
     const response = await fetch(url, {
       headers: { authorization: `Bearer ${token.token}` },
       redirect: 'error',

@@ -1,7 +1,8 @@
 import type { VaultHealth } from '../domain/access.ts';
 import type { BrokerEvent, EventType } from '../domain/event.ts';
-import { span, toRfc3339 } from '../domain/time.ts';
+import { toRfc3339 } from '../domain/time.ts';
 import type { Instant } from '../domain/time.ts';
+import { outageMet, vaultAnswered } from '../policy/outage.ts';
 import { StoreAway } from '../ports/store.ts';
 import type { Access } from './access.ts';
 import { primaryLatched } from './witness.ts';
@@ -15,7 +16,7 @@ export interface Outages {
   met(vault: string, target: WitnessTarget, at: Instant): Promise<void>;
   /** A call met an open circuit: sees to it that the circuit is probed, whatever opened it (F2). Costs a look-up where it is. */
   lookAgain(vault: string, target: WitnessTarget): void;
-  /** A call was answered: ends a known outage, off the road of the answer. Costs a map look-up where none is known. */
+  /** A call was answered: ends a known outage, and a failover in time, off the road of the answer. Costs a map look-up where none is known. */
   answered(vault: string, sentAt: Instant): void;
   /** An operation was served by a standby: one event a vault and outage, off the road of the answer. */
   failedOver(vault: string, to: string): void;
@@ -115,24 +116,17 @@ export function createOutages(parts: Parts, access: Access, witness: Witness): O
   }
 
   function answered(vault: string, sentAt: Instant): void {
-    const { outageSince } = access.health(vault);
-    if (outageSince === null || ending.has(vault) || !ends(outageSince, sentAt)) return;
+    const health = access.health(vault);
+    if (health.outageSince === null && health.failoverSince === null) return;
+    if (ending.has(vault) || vaultAnswered(health, sentAt, clock.now(), rules.gate) === null) return;
     ending.add(vault);
     void quietly(vault, (stored) => {
-      if (stored.outageSince === null || !ends(stored.outageSince, sentAt)) return null;
-      const ended =
-        stored.failoverSince === null ? [] : [event('keybroker.failover.ended', vault, { since: toRfc3339(stored.failoverSince) })];
-      return { next: { ...stored, outageSince: null, failoverSince: null }, events: ended };
+      const next = vaultAnswered(stored, sentAt, clock.now(), rules.gate);
+      if (next === null) return null;
+      const { failoverSince } = stored;
+      const over = failoverSince !== null && next.failoverSince === null;
+      return { next, events: over ? [event('keybroker.failover.ended', vault, { since: toRfc3339(failoverSince) })] : [] };
     }).finally(() => ending.delete(vault));
-  }
-
-  /** Only a call sent after the outage began ends it. An outage that begins in the future was stamped by a clock that jumped. */
-  function ends(outageSince: Instant, sentAt: Instant): boolean {
-    return sentAt > outageSince || isAhead(outageSince, clock.now());
-  }
-
-  function isAhead(outageSince: Instant, now: Instant): boolean {
-    return span(now, outageSince) > rules.gate.clockSkewMs;
   }
 
   function remember(vault: string, target: WitnessTarget): void {
@@ -167,9 +161,11 @@ export function createOutages(parts: Parts, access: Access, witness: Witness): O
       remember(vault, target);
       // Begun before the outage is stored: also with the store away the circuit opens, and must be probed.
       void lookAt(vault);
-      const isKnown = ({ outageSince }: VaultHealth): boolean => outageSince !== null && !isAhead(outageSince, at);
-      if (isKnown(access.health(vault))) return;
-      await access.changeVault(vault, (stored) => (isKnown(stored) ? null : { next: { ...stored, outageSince: at }, events: [] }));
+      if (outageMet(access.health(vault), at, rules.gate) === null) return;
+      await access.changeVault(vault, (stored) => {
+        const next = outageMet(stored, at, rules.gate);
+        return next && { next, events: [] };
+      });
     },
 
     answered,

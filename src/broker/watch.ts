@@ -1,10 +1,9 @@
-import { accessKey, sameLink } from '../domain/access.ts';
 import type { AccessPicture, LinkAccess } from '../domain/access.ts';
 import type { RegisteredServer } from '../domain/server.ts';
 import { instant, latest, plus, seconds, span } from '../domain/time.ts';
 import type { Instant } from '../domain/time.ts';
 import { outlivedIn, restamped, unlinked } from '../policy/access-upkeep.ts';
-import { inFuture, newestDenialReaching, newestDoubt, newestProof } from '../policy/denial.ts';
+import { newestDenialReaching, newestDoubt, newestProof } from '../policy/denial.ts';
 import { voids } from '../policy/gate.ts';
 import { StoreAway, Unreadable } from '../ports/store.ts';
 import type { Access } from './access.ts';
@@ -13,7 +12,9 @@ import { inTurns } from './in-turns.ts';
 import { createMoveServer, twinsOf } from './move-server.ts';
 import type { Outages } from './outages.ts';
 import type { Parts } from './parts.ts';
-import { primaryLatched, targetOf } from './witness.ts';
+import { createWatchOrder, together } from './watch-order.ts';
+import type { Watched } from './watch-order.ts';
+import { primaryLatched, primaryRef, targetOf } from './witness.ts';
 import type { Sight, Witness, WitnessTarget } from './witness.ts';
 import { createWrapAgain } from './wrap-again.ts';
 
@@ -44,19 +45,24 @@ export interface WatchParts {
 export function createWatch({ parts, access, outages, witness }: WatchParts): () => Promise<void> {
   const { circuits, clock, registry, rules, log } = parts;
   const moveServer = createMoveServer(parts, access);
+  const order = createWatchOrder(clock, rules.denial);
   const wrapAgain = createWrapAgain({ parts, access, outages });
 
   async function watchVault(vault: string): Promise<void> {
     const before = await rightTimes(await access.picture(vault));
     const targets = await targetsOf(before);
-    await look(suspectsDue(targets, clock.now()));
-    await look(latchedRest(targets));
+    order.keepOnly(vault, targets);
     const unseen = await seeBeyond(targets);
+    const callable = (target: Watched): boolean => mayCall(target, unseen);
+    // Of links that share a canary it suffices that one may be asked.
+    await canaries(order.suspects(targets).filter((shared) => shared.some(callable)));
+    await canaries(order.confirmed(targets).filter((shared) => shared.some(callable)));
     const protectors = targets.filter(({ link }) => link.role === 'protector');
     const seen = protectors.filter(({ registered, link }) => !twinsOf(registered, link).some((twin) => unseen.has(twin.vault)));
     await inTurns(seen, atOnce, moveServer);
-    await renewProofs(targets, before);
-    await endOldOutage(vault, targets);
+    const unlatched = targets.filter((target) => target.stored.latch === null && callable(target));
+    await renewProofs(unlatched, before);
+    await endOldOutage(vault, unlatched);
     await outages.prune(vault);
   }
 
@@ -95,7 +101,7 @@ export function createWatch({ parts, access, outages, witness }: WatchParts): ()
 
   /**
    * Primaries and other links of the same material lie in other vaults, of which an instance that has just begun knows nothing yet.
-   * @returns the vaults of which something cannot be read: they hold up only what depends on them.
+   * @returns the vaults that cannot be read, or something of them: they hold up only what depends on them.
    */
   async function seeBeyond(targets: readonly Watched[]): Promise<ReadonlySet<string>> {
     const unseen = new Set<string>();
@@ -104,74 +110,46 @@ export function createWatch({ parts, access, outages, witness }: WatchParts): ()
       try {
         await access.picture(vault);
       } catch (error) {
-        if (!(error instanceof Unreadable)) throw error;
+        if (!(error instanceof StoreAway)) throw error;
         unseen.add(vault);
       }
     });
     return unseen;
   }
 
-  /** F6: suspects whose first denial is old enough, in order of first denial, links of the same key and identity together. */
-  function suspectsDue(targets: readonly Watched[], now: Instant): readonly Watched[][] {
-    const due = targets
-      .filter(
-        ({ stored: { latch } }) =>
-          latch?.status === 'suspected' &&
-          (span(latch.firstDenialAt, now) >= rules.denial.witnessAfterMs || inFuture(latch.firstDenialAt, now)),
-      )
-      .sort((a, b) => (a.stored.latch?.firstDenialAt ?? 0) - (b.stored.latch?.firstDenialAt ?? 0));
-    return together(due);
-  }
-
-  /** Confirmed latches: a canary finds out when access is back (A3), those longest not looked at first. */
-  function latchedRest(targets: readonly Watched[]): readonly Watched[][] {
-    const confirmed = targets
-      .filter(({ stored }) => stored.latch?.status === 'confirmed')
-      .sort((a, b) => (a.stored.latch?.newestDenialAt ?? 0) - (b.stored.latch?.newestDenialAt ?? 0));
-    return together(confirmed);
-  }
-
-  async function look(groups: readonly (readonly Watched[])[]): Promise<void> {
-    await canaries(groups, async ([first, ...shared]) => {
-      if (first !== undefined) await lookAt(first, shared);
-    });
+  /** F3: whether a canary may go there. What may not be called takes nobody's place in the pass; when its primary is released, its turn comes. */
+  function mayCall(target: Watched, unseen: ReadonlySet<string>): boolean {
+    const primary = primaryRef(target);
+    return primary === undefined || (!unseen.has(primary.vault) && !primaryLatched(access, target));
   }
 
   /** In order, as many as the pass has time for. */
-  async function canaries<T>(items: readonly T[], send: (item: T) => Promise<void>): Promise<void> {
+  async function canaries(groups: readonly (readonly Watched[])[], proven?: (target: Watched) => Promise<void>): Promise<void> {
     const end = clock.elapsed() + canariesLast;
-    await inTurns(items.slice(0, rules.witnessLimit), atOnce, async (item) => {
-      if (clock.elapsed() < end) await send(item);
+    await inTurns(groups.slice(0, rules.witnessLimit), atOnce, async ([first, ...shared]) => {
+      if (first === undefined || clock.elapsed() >= end) return;
+      if ((await lookAt(first, shared)) === 'proven') await proven?.(first);
     });
   }
 
   async function lookAt(target: WitnessTarget, shared: readonly WitnessTarget[]): Promise<Sight> {
     const sentAt = clock.now();
     const latched = [target, ...shared].filter(({ ref }) => access.known(ref)?.latch);
-    const sight = await lookIfReadable(target, shared);
+    const sight = await witness.look(target, 'probe', shared);
+    if (sight !== 'unasked') order.looked(target.ref, sentAt);
     if (sight === 'proven') outages.answered(target.ref.vault, sentAt);
     if (sight === 'outage') await outages.met(target.ref.vault, target, clock.now());
     if (sight === 'proven') await wrapAgain(latched);
     return sight;
   }
 
-  /** F3: at a standby whose primary's vault cannot be read nothing is looked at, and no other waits for that. */
-  async function lookIfReadable(target: WitnessTarget, shared: readonly WitnessTarget[]): Promise<Sight> {
-    try {
-      return await witness.look(target, 'probe', shared);
-    } catch (error) {
-      if (!(error instanceof Unreadable)) throw error;
-      return 'undecided';
-    }
-  }
-
   /**
    * F3: proofs that traffic gave are stored; a primary's that is older than `proofRenewMs`, or void, is renewed by a canary, once per key and
    * identity. A standby's is renewed rarely, and not while its primary is latched: nothing may call there then.
    */
-  async function renewProofs(targets: readonly Watched[], picture: AccessPicture): Promise<void> {
+  async function renewProofs(unlatched: readonly Watched[], picture: AccessPicture): Promise<void> {
     const due: { readonly target: Watched; readonly provenAt: Instant | null }[] = [];
-    for (const group of together(targets.filter((target) => target.stored.latch === null && !primaryLatched(access, target)))) {
+    for (const group of together(unlatched)) {
       // A key that is the primary of one server and a standby of another is renewed as a primary.
       const target = group.find(({ link }) => link.standbyOf === null) ?? group[0];
       if (target === undefined) continue;
@@ -185,11 +163,8 @@ export function createWatch({ parts, access, outages, witness }: WatchParts): ()
       const provenAt = latest(stored, mine !== null && mine <= until ? mine : null);
       if (!stands(provenAt, target, instant(now - maxAge), picture)) due.push({ target, provenAt });
     }
-    // Those longest without a proof first: where the budget has room for some only, each has its turn.
-    due.sort((a, b) => (a.provenAt ?? 0) - (b.provenAt ?? 0));
-    await canaries(due, async ({ target }) => {
-      if ((await lookAt(target, [])) === 'proven') await access.storeProof(target.ref);
-    });
+    const inOrder = order.unproven(due).map(({ target }) => [target]);
+    await canaries(inOrder, ({ ref }) => access.storeProof(ref));
   }
 
   /** Whether the proof is newer than `since`, and no doubt and no denial made it void. */
@@ -198,15 +173,16 @@ export function createWatch({ parts, access, outages, witness }: WatchParts): ()
     return proof !== null && proof > since && (voided === null || !voids(voided, proof, rules.gate.clockSkewMs));
   }
 
-  /** An outage, or an open circuit, that nobody is looking at any more, since who met it is gone or had no link to look at, ends by a canary. */
-  async function endOldOutage(vault: string, targets: readonly Watched[]): Promise<void> {
-    const { outageSince } = access.health(vault);
+  /**
+   * An outage, a failover or an open circuit that nobody is looking at any more, since who met it is gone, had no link to look at or has
+   * nothing more to ask, ends by a canary.
+   */
+  async function endOldOutage(vault: string, unlatched: readonly Watched[]): Promise<void> {
+    const { outageSince, failoverSince } = access.health(vault);
     // The newest proof first: a key that fails alone proves nothing any more, and the next pass takes another.
-    const [first] = targets
-      .filter((target) => target.stored.latch === null && !primaryLatched(access, target))
-      .sort((a, b) => (b.stored.provenAt ?? 0) - (a.stored.provenAt ?? 0));
+    const [first] = unlatched.toSorted((a, b) => (b.stored.provenAt ?? 0) - (a.stored.provenAt ?? 0));
     const old = outageSince !== null && span(outageSince, clock.now()) >= rules.probeMs;
-    if (first !== undefined && (old || circuits.state(vault).state === 'open')) await lookAt(first, []);
+    if (first !== undefined && (old || failoverSince !== null || circuits.state(vault).state === 'open')) await lookAt(first, []);
   }
 
   return async () => {
@@ -223,21 +199,4 @@ export function createWatch({ parts, access, outages, witness }: WatchParts): ()
       }),
     );
   };
-}
-
-/** A linked key with what was stored of it when the pass began. */
-interface Watched extends WitnessTarget {
-  readonly stored: LinkAccess;
-}
-
-/** Links of the same key id and identity, in the order of their first: they share proofs and witnesses. */
-function together(targets: readonly Watched[]): Watched[][] {
-  const groups = new Map<string, Watched[]>();
-  for (const target of targets) {
-    const key = accessKey(target.ref);
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [target]);
-    else if (!group.some((one) => sameLink(one.ref, target.ref))) group.push(target);
-  }
-  return [...groups.values()];
 }

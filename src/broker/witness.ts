@@ -7,6 +7,7 @@ import type { Instant, Millis } from '../domain/time.ts';
 import { shapeAt } from '../policy/rate.ts';
 import { consequenceOf } from '../policy/verdict.ts';
 import type { DenialSeen } from '../policy/denial.ts';
+import { Unreadable } from '../ports/store.ts';
 import type { Reply } from '../ports/vault.ts';
 import type { Access } from './access.ts';
 import { proveCanary } from './canary.ts';
@@ -20,10 +21,11 @@ export interface WitnessTarget {
 }
 
 /**
- * `proven` and `denied` are stored when they are told. An `outage`, and what else is `undecided` (a throttle, a full budget), decides nothing
- * (F6); but whoever meets an outage tells `Outages`, so that its circuit is probed until the vault answers (F2).
+ * `proven` and `denied` are stored when they are told. An `outage`, and what else is `undecided` (a throttle), decides nothing (F6); but
+ * whoever meets an outage tells `Outages`, so that its circuit is probed until the vault answers (F2). `unasked`: no canary went there,
+ * since the link is held back or the budget has no room.
  */
-export type Sight = 'proven' | 'denied' | 'outage' | 'undecided';
+export type Sight = 'proven' | 'denied' | 'outage' | 'undecided' | 'unasked';
 
 /** Goes and looks: a canary unwrap at a link, and what follows from its answer (F4–F6, F9). */
 export interface Witness {
@@ -45,7 +47,7 @@ export function targetOf(registered: RegisteredServer, link: Link): WitnessTarge
 }
 
 /** What the primary of a standby is known by; undefined for a link that is no standby. */
-function primaryRef({ registered, link }: WitnessTarget): LinkRef | undefined {
+export function primaryRef({ registered, link }: WitnessTarget): LinkRef | undefined {
   const primary = registered.links.find((one) => one.keyId === link.standbyOf);
   return primary && refOf(registered, primary);
 }
@@ -78,20 +80,30 @@ export function createWitness(parts: Parts, access: Access): Witness {
     const vault = registry.peekVault(target.link.vault);
     if (vault === undefined) return undefined;
     const { keyType, keySize, keyId } = target.link;
-    const admitted = await admission.admit({
+    const cost = {
       vault: vault.name,
-      server: target.ref.server,
       key: shapeAt(vault.kind, { keyType, keySize }),
-      class: why,
-      tier: 'GeneralPurpose',
       points: rules.association.points.GeneralPurpose,
-      within: rules.probeMs,
-    });
+    };
+    const { server } = target.ref;
+    const admitted = await admission.admit({ ...cost, server, class: why, tier: 'GeneralPurpose', within: rules.probeMs });
     if (admitted !== undefined) return undefined;
     // F3: while the canary waited, access to the primary may have been taken away.
-    if (await primaryLatchedNow(access, target)) return undefined;
+    if (await isHeldBack(target)) return undefined;
     const keyTarget = { vault, keyId, identity: target.ref.identity };
-    return circuits.canary(vault.name, keyId, () => proveCanary(vaults, keyTarget, target.link.canary, rules.attemptMs));
+    const reply = await circuits.canary(vault.name, keyId, () => proveCanary(vaults, keyTarget, target.link.canary, rules.attemptMs));
+    admission.ended(cost);
+    return reply;
+  }
+
+  /** F3: also where what is known of its primary cannot be read. */
+  async function isHeldBack(target: WitnessTarget): Promise<boolean> {
+    try {
+      return await primaryLatchedNow(access, target);
+    } catch (error) {
+      if (!(error instanceof Unreadable)) throw error;
+      return true;
+    }
   }
 
   /** F9: a vault that is gone may answer as if it were down. */
@@ -104,12 +116,12 @@ export function createWitness(parts: Parts, access: Access): Witness {
     async look(target, why, shared = []) {
       const links = [target, ...shared];
       // F3: of links with the same key some may be held back as standbys of a latched primary; any other may be asked for all.
-      const heldBack = await Promise.all(links.map((link) => primaryLatchedNow(access, link)));
+      const heldBack = await Promise.all(links.map(isHeldBack));
       const asked = links.find((_link, i) => heldBack[i] === false);
-      if (asked === undefined) return 'undecided';
+      if (asked === undefined) return 'unasked';
       const known = links.map(({ ref }) => access.known(ref)?.latch?.generation ?? null);
       const reply = await askVault(asked, why);
-      if (reply === undefined) return 'undecided';
+      if (reply === undefined) return 'unasked';
       if (reply.ok) {
         if (!reply.value) return 'undecided';
         for (const [i, { ref }] of links.entries()) await access.proven(ref, { sentAt: reply.sentAt, known: known[i] ?? null });

@@ -81,8 +81,10 @@ export interface EndedOutage {
   readonly since: Instant;
   /** When the call was sent whose answer ended it. */
   readonly endedAt: Instant;
-  /** For how long the vault has answered between the outages that it went on from: rather too long than too short. */
+  /** For how long the vault has answered since the first of the outages that go on from one another. */
   readonly answeredMs: Millis;
+  /** When the present outage was met, which goes on from this one; absent while the vault answers. */
+  readonly resumedAt?: Instant;
 }
 
 /** A vault of which nothing is stored. */

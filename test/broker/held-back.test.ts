@@ -32,6 +32,7 @@ function rig(admitted: () => Promise<void> | undefined = () => undefined) {
   const store = createMemoryStore();
   const accessLog = createMemoryAccessLog(store, clock);
   const asked: string[] = [];
+  const ended: string[] = [];
   const vault = aVault('kv-north');
   const answer = () => {
     asked.push('kv-north');
@@ -42,7 +43,7 @@ function rig(admitted: () => Promise<void> | undefined = () => undefined) {
     accessLog,
     clock,
     registry: { peekVault: () => vault },
-    admission: { admit: () => admitted(), throttled: () => undefined },
+    admission: { admit: () => admitted(), ended: ({ vault }: { vault: string }) => void ended.push(vault), throttled: () => millis(1000) },
     circuits: { state: () => ({ state: 'closed', since: null }), through, canary: through },
     vaults: { get: answer, wrap: answer, unwrap: answer },
     rules: {
@@ -60,6 +61,7 @@ function rig(admitted: () => Promise<void> | undefined = () => undefined) {
     clock,
     store,
     asked,
+    ended,
     witness: createWitness(parts, access),
     calls: createLinkCalls({ parts, access, outages: { met: () => Promise.resolve() } as unknown as Outages }),
     /** Another instance stores that access to the primary was denied. */
@@ -75,7 +77,7 @@ describe('F3: where the primary is latched nothing goes to its standbys, not eve
   test('no canary of the watch or of a probe, though this instance has not heard of the latch', async () => {
     const { asked, latchPrimary, witness } = rig();
     await latchPrimary();
-    expect(await witness.look(targetOf(ofPrimary, standby.keyId), 'probe')).toBe('undecided');
+    expect(await witness.look(targetOf(ofPrimary, standby.keyId), 'probe')).toBe('unasked');
     expect(asked).toEqual([]);
   });
 
@@ -85,7 +87,7 @@ describe('F3: where the primary is latched nothing goes to its standbys, not eve
         .then(() => clock.advance(1001))
         .then(() => undefined),
     );
-    expect(await witness.look(targetOf(ofPrimary, standby.keyId), 'probe')).toBe('undecided');
+    expect(await witness.look(targetOf(ofPrimary, standby.keyId), 'probe')).toBe('unasked');
     expect(asked).toEqual([]);
   });
 
@@ -113,10 +115,13 @@ describe('F3: where the primary is latched nothing goes to its standbys, not eve
   });
 
   test('a primary that grants access holds nothing back', async () => {
-    const { asked, calls, witness } = rig();
+    const { asked, calls, ended, witness } = rig();
     const target = targetOf(ofPrimary, standby.keyId);
     await witness.look(target, 'probe');
+    // B2: the budget is told of the end of each call, whatever it came to.
+    expect(ended).toEqual(['kv-north']);
     await calls.unwrap(target, standby.canary, () => Promise.resolve(true));
     expect(asked).toEqual(['kv-north', 'kv-north']);
+    expect(ended).toEqual(asked);
   });
 });

@@ -5,6 +5,7 @@ import type { Parts } from '../../src/broker/parts.ts';
 import type { Sight, WitnessTarget } from '../../src/broker/witness.ts';
 import { soundVault } from '../../src/domain/access.ts';
 import type { Change, VaultHealth } from '../../src/domain/access.ts';
+import type { BrokerEvent } from '../../src/domain/event.ts';
 import { instant, millis } from '../../src/domain/time.ts';
 import type { RegisteredServer } from '../../src/domain/server.ts';
 import type { CircuitState } from '../../src/ports/circuits.ts';
@@ -22,6 +23,7 @@ function rig() {
     registered: undefined as RegisteredServer | undefined,
     looked: [] as string[],
     health: soundVault,
+    events: [] as BrokerEvent[],
   };
   const parts = {
     clock,
@@ -32,7 +34,9 @@ function rig() {
   } as unknown as Parts;
   const known = (): unknown => ({ latch: seen.latched ? aLatch() : null });
   const changeVault = (_vault: string, decide: (stored: VaultHealth) => Change<VaultHealth>): Promise<void> => {
-    seen.health = decide(seen.health)?.next ?? seen.health;
+    const change = decide(seen.health);
+    seen.health = change?.next ?? seen.health;
+    seen.events.push(...(change?.events ?? []));
     return Promise.resolve();
   };
   const access = { health: () => seen.health, known, changeVault } as unknown as Access;
@@ -43,11 +47,13 @@ function rig() {
       return Promise.resolve(seen.sight);
     },
   };
-  const { lookAgain, met } = createOutages(parts, access, witness);
+  const { answered, failedOver, lookAgain, met } = createOutages(parts, access, witness);
   return {
     clock,
     seen,
     met,
+    answered,
+    failedOver,
     /** A call finds the circuit open, at a link that is registered. */
     lookAgain(vault: string, target: WitnessTarget) {
       seen.registered = target.registered;
@@ -129,5 +135,51 @@ describe('F3: when an outage began', () => {
     await clock.advance(60_000);
     await met('kv-west', target(), clock.now());
     expect(seen.health.outageSince).toBe(start + began);
+  });
+});
+
+describe('a vault that is half back', () => {
+  /** Down for 20 min with a failover; from then on it answers for 2 s, and is down for 8 s. */
+  async function brownOut() {
+    const one = rig();
+    const { clock, seen, met, answered, failedOver } = one;
+    seen.registered = target().registered;
+    await met('kv-west', target(), clock.now());
+    failedOver('kv-west', 'kv-north');
+    await clock.advance(20 * 60_000);
+    return {
+      ...one,
+      async goOn(times: number) {
+        for (let i = 0; i < times; i += 1) {
+          answered('kv-west', clock.now());
+          await clock.advance(2000);
+          await met('kv-west', target(), clock.now());
+          failedOver('kv-west', 'kv-north');
+          await clock.advance(8000);
+        }
+      },
+    };
+  }
+
+  test('F3: its outage goes on, its beginning moved by as long as it answered', async () => {
+    const { clock, seen, goOn } = await brownOut();
+    const began = seen.health.outageSince ?? 0;
+    await goOn(6);
+    expect(seen.health.outageSince).toBe(began + 6 * 2000);
+    expect(clock.now() - began).toBe(21 * 60_000);
+  });
+
+  test('F8: its failover begins and ends once, told when it has answered for 10 s', async () => {
+    const { clock, seen, answered, goOn } = await brownOut();
+    await goOn(6);
+    answered('kv-west', clock.now());
+    await clock.advance(9999);
+    answered('kv-west', clock.now());
+    expect(seen.events.map(({ type }) => type)).toEqual(['keybroker.failover.started']);
+    await clock.advance(1);
+    answered('kv-west', clock.now());
+    answered('kv-west', clock.now());
+    expect(seen.events.map(({ type }) => type)).toEqual(['keybroker.failover.started', 'keybroker.failover.ended']);
+    expect(seen.health.failoverSince).toBeNull();
   });
 });

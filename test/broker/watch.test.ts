@@ -393,6 +393,22 @@ test('F2: an old outage ends by the key with the newest proof, so that one that 
   expect(rig.sent.map((target) => target.keyId)).toEqual([links[1]?.keyId]);
 });
 
+test('F8: a failover whose vault answers again is told to have ended without traffic', async () => {
+  const rig = await alone({ provenAt: noon });
+  await rig.access.changeVault('kv-west', (stored) => ({
+    next: { ...stored, outageSince: at(-minute), failoverSince: at(-minute) },
+    events: [],
+  }));
+  await rig.watch();
+  await rig.clock.advance(15 * second);
+  expect(rig.access.health('kv-west')).toMatchObject({ outageSince: null, failoverSince: at(-minute) });
+  await rig.watch();
+  await rig.clock.advance(1);
+  expect(rig.access.health('kv-west')).toMatchObject({ outageSince: null, failoverSince: null });
+  await rig.watch();
+  expect(rig.sent).toHaveLength(2);
+});
+
 test('F4: a refusal of wrap that a latch left ends when access is back, without traffic', async () => {
   const latch = aLatch({ firstDenialAt: at(-minute), newestDenialAt: at(-minute) });
   const rig = await alone({ latch, refused: { wrapKey: { since: at(-minute), finding: 'WrapDenied' } } });

@@ -92,6 +92,7 @@ export async function startWatch(clock = virtualClock(noon), store = createMemor
     },
     admission: {
       admit: () => ((rig.room -= 1) < 0 ? millis(1000) : undefined),
+      ended: () => undefined,
       throttled: (vault: string) => void rig.throttled.push(vault),
     },
     controlPlane: { vaultStatus: () => Promise.resolve('unknown') },

@@ -52,8 +52,10 @@ export function answersToldRight({ world, history, counts, breaks }: Bench): Law
 
   function wrongOrder({ server, key, operation }: Asked, attempts: readonly Attempt[]): string | undefined {
     const standbys = attempts.filter(({ role }) => role === 'standby').map(({ vault }) => vault);
+    // C2: that a key has expired is no denial of access.
+    const isExpired = (vault: string): boolean => operation === 'wrap' && world.vaults.truth.get(vault)?.keys.get(key)?.expired === true;
     const denied = attempts.findIndex(
-      ({ role, class: met }) => role === 'standby' && met !== 'ok' && met !== 'circuitOpen' && isDenial(met),
+      ({ role, class: met, vault }) => role === 'standby' && met !== 'ok' && met !== 'circuitOpen' && isDenial(met) && !isExpired(vault),
     );
     if (denied !== -1 && denied < attempts.length - 1) return `goes on after the denial of ${attempts[denied]?.vault}`;
     const orders = history.recent(server).map(({ links }) => {
@@ -65,7 +67,12 @@ export function answersToldRight({ world, history, counts, breaks }: Bench): Law
         .sort((a, b) => a.rank - b.rank)
         .map(({ vault }) => vault);
     });
-    const inOrder = orders.some((order) => isSubsequence(standbys, order));
+    // F4: to wrap, those that have refused it come last, in the same order among themselves.
+    const runs =
+      operation === 'wrap'
+        ? standbys.map((_vault, cut) => [standbys.slice(0, cut), standbys.slice(cut)] as const)
+        : [[standbys, []] as const];
+    const inOrder = orders.some((order) => runs.some((run) => run.every((part) => isSubsequence(part, order))));
     return standbys.length === 0 || inOrder ? undefined : `tries its standbys out of order: ${standbys.join(', ')}`;
   }
 
