@@ -7,11 +7,12 @@ import type { Parts } from './parts.ts';
 const lookAgainMs = millis(1000);
 /** A vault without room for so long is left alone for as long: what waits for it is taken up at a later turn. */
 const patienceMs = 30_000;
+/** So much of a vault's budget is asked for however little traffic leaves: ten minutes for a hundred servers of one link. */
+const trickle = 0.01;
 
-/** What an audit may still spend at a vault, by the last look at its use. Times by the monotonic clock, in ms. */
+/** How an audit may go on at a vault, by the last look at its use. Times by the monotonic clock, in ms. */
 interface Room {
   readonly at: number;
-  points: number;
   /** So far apart calls are begun, a point of theirs. */
   readonly msAPoint: number;
   /** Until then the vault is left alone. */
@@ -20,45 +21,64 @@ interface Room {
   nextAt: number;
 }
 
+type Request = Parameters<LetGo>[0];
+
+/** A call that waits for its turn at a vault. */
+interface Waiting {
+  readonly request: Request;
+  /** Place of its server in the run. */
+  readonly place: number;
+  readonly answer: (mayGo: Promise<boolean>) => void;
+}
+
+/** How the calls of a run are let go, and the names of the vaults that had no room for one. */
+export interface BehindTraffic {
+  readonly letGo: LetGo;
+  readonly full: ReadonlySet<string>;
+}
+
 /**
- * P1: an audit uses what traffic leaves. It goes to a vault only while the use of the last window, its own included, is below its share of the
- * budget; and then as the last class of the queue (B4). It has six hours: so it goes at a pace that leaves the most of the budget unused, for
- * the storm that comes just then. The calls to one vault begin one after another, evenly: in a burst, traffic would wait behind them at the
- * vault and in this instance. Vaults are paced side by side.
+ * P1: an audit uses what traffic leaves. It has six hours: so it goes at a pace that leaves the most of the budget unused, for the storm that
+ * comes just then. Where traffic, and the audit itself, use so much that more would go beyond the audits' share, it goes slower, down to a
+ * trickle, always as the last class of the queue (B4), which lets it through as far as there is room. The calls to one vault begin one after
+ * another, evenly: in a burst, traffic would wait behind them at the vault and in this instance. Vaults are paced side by side. Servers that
+ * were begun go before others, so that at any pace one after the other is seen to its end.
  * @param end monotonic milliseconds at which the run ends.
  */
-export function behindTraffic({ admission, clock, rules }: Pick<Parts, 'admission' | 'clock' | 'rules'>, end: number): LetGo {
-  const last = new Map<string, Promise<boolean>>();
+export function behindTraffic({ admission, clock, rules }: Pick<Parts, 'admission' | 'clock' | 'rules'>, end: number): BehindTraffic {
+  const lines = new Map<string, Waiting[]>();
+  const places = new Map<string, number>();
   const rooms = new Map<string, Room>();
+  const full = new Set<string>();
 
   async function roomAt(vault: string): Promise<Room> {
     const known = rooms.get(vault);
     if (known !== undefined && clock.elapsed() - known.at < lookAgainMs) return known;
     const { used, limit, windowMs } = await admission.usage(vault);
     const { fullUntil = 0, nextAt = 0 } = known ?? {};
-    const msAPoint = windowMs / (limit * rules.auditPace);
-    const room = { at: clock.elapsed(), points: limit * rules.auditShare - used, msAPoint, fullUntil, nextAt };
+    const points = Math.max(limit * trickle, Math.min(limit * rules.auditPace, limit * rules.auditShare - used));
+    const room = { at: clock.elapsed(), msAPoint: windowMs / points, fullUntil, nextAt };
     rooms.set(vault, room);
     return room;
   }
 
   /** How long the call must wait before it may ask again; undefined: it may begin. */
-  async function admitted(request: Parameters<LetGo>[0], room: Room): Promise<Millis | undefined> {
+  async function admitted(request: Request, room: Room): Promise<Millis | undefined> {
     const early = room.nextAt - clock.elapsed();
-    if (early > 0) return millis(early);
-    if (room.points < request.points) return lookAgainMs;
-    return admission.admit({ ...request, class: 'audit', within: lookAgainMs });
+    return early > 0 ? millis(early) : admission.admit({ ...request, class: 'audit', within: lookAgainMs });
   }
 
-  async function ask(request: Parameters<LetGo>[0]): Promise<boolean> {
+  async function ask(request: Request): Promise<boolean> {
     const until = Math.min(end, clock.elapsed() + patienceMs);
     for (;;) {
       const room = await roomAt(request.vault);
       if (clock.elapsed() >= until) room.fullUntil = clock.elapsed() + patienceMs;
-      if (clock.elapsed() < room.fullUntil) return false;
+      if (clock.elapsed() < room.fullUntil) {
+        full.add(request.vault);
+        return false;
+      }
       const wait = await admitted(request, room);
       if (wait === undefined) {
-        room.points -= request.points;
         room.nextAt = clock.elapsed() + request.points * room.msAPoint;
         return true;
       }
@@ -66,10 +86,38 @@ export function behindTraffic({ admission, clock, rules }: Pick<Parts, 'admissio
     }
   }
 
-  return (request) => {
-    const before = last.get(request.vault) ?? Promise.resolve(true);
-    const turn = before.then(() => ask(request));
-    last.set(request.vault, turn);
-    return turn;
+  function placeOf(server: string): number {
+    const place = places.get(server) ?? places.size;
+    places.set(server, place);
+    return place;
+  }
+
+  /** Answers those who wait at the vault, by the place of their servers, until nobody does. */
+  async function answerAll(vault: string, line: Waiting[]): Promise<void> {
+    for (let first = takeFirst(line); first !== undefined; first = takeFirst(line)) {
+      const asked = ask(first.request);
+      first.answer(asked);
+      await Promise.allSettled([asked]);
+    }
+    lines.delete(vault);
+  }
+
+  return {
+    full,
+    letGo: (request) =>
+      new Promise((answer) => {
+        const waiting = { request, place: placeOf(request.server), answer };
+        const line = lines.get(request.vault);
+        if (line !== undefined) return void line.push(waiting);
+        const begun: Waiting[] = [waiting];
+        lines.set(request.vault, begun);
+        void answerAll(request.vault, begun);
+      }),
   };
+}
+
+function takeFirst(line: Waiting[]): Waiting | undefined {
+  const first = line.reduce<Waiting | undefined>((best, one) => (best !== undefined && best.place <= one.place ? best : one), undefined);
+  if (first !== undefined) line.splice(line.indexOf(first), 1);
+  return first;
 }

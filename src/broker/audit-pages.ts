@@ -3,7 +3,7 @@ import type { AuditCounts, AuditFinding, Slot } from '../domain/audit.ts';
 import type { BrokerEvent } from '../domain/event.ts';
 import { instant, millis, plus } from '../domain/time.ts';
 import type { Instant } from '../domain/time.ts';
-import { identityOf } from '../policy/audit-rules.ts';
+import { identityOf } from '../policy/audit-changes.ts';
 import type { AuditPage, AuditReport } from '../ports/audit-store.ts';
 import type { Parts } from './parts.ts';
 
@@ -50,13 +50,13 @@ export function createAuditPages({ audits, clock, registry }: Pick<Parts, 'audit
     return { number, of, left, holder: null, heldUntil: instant(0), counts: nothingSeen };
   }
 
-  /** The newest audit before this one that has ended. */
-  async function finishedBefore(slot: Slot): Promise<Slot | null> {
-    let after: string | null = slot;
+  /** The audit that ended last. By its name it may be the later one: one by hand beside that of the timer, whose name is the start of its 6 hours. */
+  async function endedLast(): Promise<Slot | null> {
+    let after: string | null = null;
     do {
-      const { items, next } = await audits.list({ after, limit: 20 });
-      const finished = items.find(({ finishedAt }) => finishedAt !== null);
-      if (finished !== undefined) return finished.slot;
+      const { items, next }: Awaited<ReturnType<typeof audits.list>> = await audits.list({ after, limit: 20 });
+      const ended = items.filter(({ finishedAt }) => finishedAt !== null).sort((a, b) => (b.finishedAt ?? 0) - (a.finishedAt ?? 0));
+      if (ended[0] !== undefined) return ended[0].slot;
       after = next;
     } while (after !== null);
     return null;
@@ -65,7 +65,7 @@ export function createAuditPages({ audits, clock, registry }: Pick<Parts, 'audit
   async function cutOnce(slot: Slot): Promise<boolean> {
     const before = await audits.read(slot);
     if (before === undefined || before.allCut) return true;
-    const previous = before.previous === undefined ? await finishedBefore(slot) : before.previous;
+    const previous = before.previous === undefined ? await endedLast() : before.previous;
     const vaults = before.pages > 0 ? [] : (await registry.readVaults()).map(({ name }) => name);
     const names = await registry.serverNames(before.cutUpTo, serversAPage * pagesACut);
     const pages = [

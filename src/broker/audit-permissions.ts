@@ -2,13 +2,14 @@ import { addCounts, nothingSeen, slotAt, slotByHand } from '../domain/audit.ts';
 import type { Audit, AuditCounts, Slot } from '../domain/audit.ts';
 import { hours, millis, span, toRfc3339 } from '../domain/time.ts';
 import type { AuditPage } from '../ports/audit-store.ts';
-import { StoreAway } from '../ports/store.ts';
+import { StoreAway, Unreadable } from '../ports/store.ts';
 import { createAuditPages, isFree, renewMs } from './audit-pages.ts';
 import type { Claim, Finished } from './audit-pages.ts';
 import { behindTraffic } from './audit-pace.ts';
 import type { AuditServer } from './audit-server.ts';
 import { createAuditSubjects } from './audit-subjects.ts';
 import type { AuditRun } from './audit-subjects.ts';
+import type { LetGo } from './link-calls.ts';
 import { inTurns } from './in-turns.ts';
 import type { Parts } from './parts.ts';
 
@@ -20,7 +21,8 @@ import type { Parts } from './parts.ts';
  *                                                   └─── another instance, a restart, or the next run goes on here ◀──────────────┘
  *   no page has anything left ── finish (once)
  *
- * Whoever runs joins the oldest audit that has not ended; so the rest of one comes before the next.
+ * Whoever runs joins the oldest audit that has not ended; so the rest of one comes before the next, unless that rest waits for vaults that have
+ * no room: then the next is not kept from what has.
  */
 export interface AuditRuns {
   /** The audit of the timer's slot, begun if it was not, and what is left of others. Ends when all are done, or with the time for a run. Never rejects. */
@@ -55,6 +57,7 @@ export function createAuditRuns(parts: Parts, auditServer: AuditServer): AuditRu
   const { audits, clock, log, rules } = parts;
   const pages = createAuditPages(parts);
   const subjects = createAuditSubjects(parts, auditServer);
+  const told = new Set<Slot>();
   let running: Promise<void> | undefined;
 
   /** @returns how many servers of the page were reported on. */
@@ -88,26 +91,41 @@ export function createAuditRuns(parts: Parts, auditServer: AuditServer): AuditRu
     if (held && finished.length > 0) await claim.save(finished);
   }
 
-  /** @returns false when the time is over before the audit's end. */
-  async function workOff(slot: Slot, end: number): Promise<boolean> {
+  /** Works once on every page of the audit that is free; ends the audit where nothing is left. */
+  async function passOver(slot: Slot, end: number, letGo: LetGo): Promise<Pass> {
+    // Killed while it was begun: it is listed, and no more.
+    if ((await audits.read(slot)) === undefined) await begin(slot);
     await pages.cut(slot);
-    const letGo = behindTraffic(parts, end);
-    while (clock.elapsed() < end) {
-      const { previous = null } = (await audits.read(slot)) ?? {};
-      const open = (await audits.pages(slot)).filter(({ left }) => left.length > 0);
-      if (open.length === 0) {
-        await finish(slot);
-        return true;
-      }
-      const free = open.filter((page) => isFree(page, clock.now()));
-      let reported = 0;
-      await untilAway(scattered(free), Math.min(pagesAtOnce, Math.ceil(free.length / 2)), async (page) => {
-        const claim = clock.elapsed() < end ? await pages.claim(slot, page) : null;
-        if (claim !== null) reported += await workOn(claim, { previous, letGo });
-      });
-      if (reported === 0) await clock.pause(millis(Math.min(lookAgainMs, Math.max(1, end - clock.elapsed()))));
+    const { previous = null, pages: cut = 0 } = (await audits.read(slot)) ?? {};
+    const readable = await audits.pages(slot);
+    const open = readable.filter(({ left }) => left.length > 0);
+    if (open.length === 0) {
+      if (readable.length < cut) throw new Unreadable(`${cut - readable.length} of its ${cut} parts cannot be read`);
+      await finish(slot);
+      return { wentOn: true, heldBack: false };
     }
-    return false;
+    const free = open.filter((page) => isFree(page, clock.now()));
+    let [reported, left] = [0, 0];
+    await untilAway(scattered(free), Math.min(pagesAtOnce, Math.ceil(free.length / 2)), async (page) => {
+      const claim = clock.elapsed() < end ? await pages.claim(slot, page) : null;
+      if (claim === null) return;
+      const done = await workOn(claim, { previous, letGo });
+      reported += done;
+      left += claim.page.left.length - done;
+    });
+    return { wentOn: reported > 0, heldBack: left > 0 };
+  }
+
+  /** @returns undefined where what is stored of the audit cannot be read: that holds up no other, and the log tells of it once. */
+  async function passIfReadable(slot: Slot, end: number, letGo: LetGo): Promise<Pass | undefined> {
+    try {
+      return await passOver(slot, end, letGo);
+    } catch (error) {
+      if (!(error instanceof Unreadable)) throw error;
+      if (!told.has(slot)) log('error', 'a permission audit cannot go on', { audit: slot, reason: error.message });
+      told.add(slot);
+      return undefined;
+    }
   }
 
   async function finish(slot: Slot): Promise<void> {
@@ -132,19 +150,40 @@ export function createAuditRuns(parts: Parts, auditServer: AuditServer): AuditRu
 
   async function workOffAll(): Promise<void> {
     const end = clock.elapsed() + rules.auditRunMs;
-    try {
-      for (let next = (await unfinished())[0]; next !== undefined; next = (await unfinished())[0]) {
-        if (!(await workOff(next.slot, end))) return;
+    const { letGo, full } = behindTraffic(parts, end);
+    const unreadable = new Set<Slot>();
+    for (;;) {
+      const waiting = (await unfinished()).filter(({ slot }) => !unreadable.has(slot));
+      if (waiting.length === 0) return;
+      if (clock.elapsed() >= end) {
+        const about = { audits: waiting.map(({ slot }) => slot), vaultsWithoutRoom: [...full].sort() };
+        log('warn', 'the permission audit leaves its rest to the next run', about);
+        return;
       }
+      let wentOn = false;
+      for (const { slot } of waiting) {
+        const pass = await passIfReadable(slot, end, letGo);
+        if (pass === undefined) unreadable.add(slot);
+        wentOn ||= pass?.wentOn !== false;
+        if (pass?.heldBack === false) break;
+      }
+      if (!wentOn) await clock.pause(millis(Math.min(lookAgainMs, Math.max(1, end - clock.elapsed()))));
+    }
+  }
+
+  async function untilStoreAway(what: string, work: () => Promise<unknown>): Promise<void> {
+    try {
+      await work();
     } catch (error) {
       if (!(error instanceof StoreAway)) throw error;
-      log('warn', 'the permission audit waits for the store');
+      if (error instanceof Unreadable) log('error', `${what} cannot read what is stored`, { reason: error.message });
+      else log('warn', `${what} waits for the store`);
     }
   }
 
   /** One run at a time; who asks meanwhile shares it. */
   function run(): Promise<void> {
-    running ??= workOffAll().finally(() => (running = undefined));
+    running ??= untilStoreAway('the permission audit', workOffAll).finally(() => (running = undefined));
     return running;
   }
 
@@ -154,12 +193,7 @@ export function createAuditRuns(parts: Parts, auditServer: AuditServer): AuditRu
 
   return {
     async runSlot() {
-      try {
-        await begin(slotAt(clock.now()));
-      } catch (error) {
-        if (!(error instanceof StoreAway)) throw error;
-        log('warn', 'the permission audit could not begin: the store is away');
-      }
+      await untilStoreAway('the beginning of the permission audit', () => begin(slotAt(clock.now())));
       await run();
     },
     async begin() {
@@ -171,6 +205,14 @@ export function createAuditRuns(parts: Parts, auditServer: AuditServer): AuditRu
     goOn: run,
     unfinished,
   };
+}
+
+/** What came of one pass over an audit. */
+interface Pass {
+  /** Something was reported, or the audit has ended. */
+  readonly wentOn: boolean;
+  /** Some of what this instance looked at waits for room at a vault. */
+  readonly heldBack: boolean;
 }
 
 /** What the pages of an audit add up to. */

@@ -5,6 +5,8 @@ import type { Link, RegisteredServer } from '../domain/server.ts';
 import { latest } from '../domain/time.ts';
 import { excessFindings } from '../policy/excess.ts';
 import type { Candidate } from '../policy/key-rules.ts';
+import { lookedAtBy } from '../policy/audit-changes.ts';
+import type { LookedAt } from '../policy/audit-changes.ts';
 import { deniesAccess, serverFindings, wrapsGoTo } from '../policy/audit-rules.ts';
 import type { LinkSeen, Seen } from '../policy/audit-rules.ts';
 import type { AttemptParts } from './key-call.ts';
@@ -17,11 +19,12 @@ import type { WitnessTarget } from './witness.ts';
 export interface ServerSeen {
   readonly links: number;
   readonly findings: readonly Finding[];
+  readonly lookedAt: LookedAt;
   readonly permissionsChecked: number;
   readonly permissionsUnchecked: number;
 }
 
-/** P1 at one server: every link of it. Undefined: `letGo` said no before all was seen, so that nothing can be said of it. Rejects with `StoreAway`. */
+/** P1 at one server: every link of it. Undefined: a call was held back before all was seen, so that nothing can be said of it yet. Rejects with `StoreAway`. */
 export type AuditServer = (registered: RegisteredServer, letGo: LetGo) => Promise<ServerSeen | undefined>;
 
 export function createAuditServer({ parts, access, outages }: Pick<AttemptParts, 'parts' | 'access' | 'outages'>): AuditServer {
@@ -32,15 +35,15 @@ export function createAuditServer({ parts, access, outages }: Pick<AttemptParts,
   async function seeLink(target: WitnessTarget, canaryOf: Link, letGo: LetGo): Promise<LinkSeen | undefined> {
     const { registered, link, ref } = target;
     const get = await calls.get(target, letGo);
-    if (get.kind === 'heldBack') return undefined;
+    if (waits(get)) return undefined;
     const expires = get.kind === 'ok' ? get.value.expires : null;
     const mayWrap = wrapsGoTo(registered.links, link) && (expires === null || expires > clock.now());
     const wrap = mayWrap ? await calls.wrap(target, letGo) : leftOut;
-    if (wrap.kind === 'heldBack') return undefined;
+    if (waits(wrap)) return undefined;
     const unwrap = await calls.unwrap(target, canaryOf.canary, letGo);
-    if (unwrap.kind === 'heldBack') return undefined;
+    if (waits(unwrap)) return undefined;
     const provenAt = latest(access.provenAt(ref), access.known(ref)?.provenAt);
-    return { link, candidate: candidateOf(target), get: seen(get), wrap: seen(wrap), unwrap: seen(unwrap), provenAt, primaryDenied: false };
+    return { link, candidate: candidateOf(target), get, wrap, unwrap, provenAt, primaryDenied: false };
   }
 
   /** F3: where the primary denies access nothing goes to its standbys, not even to look. */
@@ -71,15 +74,16 @@ export function createAuditServer({ parts, access, outages }: Pick<AttemptParts,
   }
 
   /** Of a server's own identity; what the broker's own one may do is looked at once a vault. */
-  async function seePermissions({ server, links }: RegisteredServer): Promise<Omit<ServerSeen, 'links'>> {
+  async function seePermissions({ server, links }: RegisteredServer): Promise<PermissionsSeen> {
     const identity = server.identityClientId;
     const names = identity === null ? [] : [...new Set(links.map((link) => link.vault))];
     const named = names.map((name) => registry.peekVault(name)).filter((vault) => vault !== undefined);
     const granted = await Promise.all(named.map(async (vault) => ({ vault, granted: await permissions.granted(vault, identity) })));
+    const unchecked = granted.filter((one) => one.granted === null).map(({ vault }) => vault.name);
     return {
       findings: granted.flatMap((one) => (one.granted === null ? [] : excessFindings(one.vault.name, server.name, one.granted))),
-      permissionsChecked: granted.filter((one) => one.granted !== null).length,
-      permissionsUnchecked: granted.filter((one) => one.granted === null).length,
+      checked: granted.length - unchecked.length,
+      unchecked,
     };
   }
 
@@ -92,16 +96,27 @@ export function createAuditServer({ parts, access, outages }: Pick<AttemptParts,
     const { proofMaxAgeMs, standbyProofMaxAgeMs } = rules.gate;
     const context = { engine, serverRegion: region, tenant: rules.tenant, now: clock.now(), proofMaxAgeMs, standbyProofMaxAgeMs };
     const held = await seePermissions(registered);
+    const seen = complete.flat();
     return {
-      ...held,
       links: registered.links.length,
-      findings: [...serverFindings(registered, complete.flat(), context), ...held.findings],
+      findings: [...serverFindings(registered, seen, context), ...held.findings],
+      lookedAt: lookedAtBy(seen, new Set(held.unchecked)),
+      permissionsChecked: held.checked,
+      permissionsUnchecked: held.unchecked.length,
     };
   };
 }
 
 const leftOut = { kind: 'leftOut' } as const;
 
-function seen<T>(looked: Exclude<Looked<T>, { kind: 'heldBack' }> | typeof leftOut): Seen<T> {
-  return looked;
+/** Whether the look is to be made again: what stood in the way passes, or is known by then. */
+function waits<T>(looked: Looked<T> | typeof leftOut): looked is Exclude<Looked<T>, Seen<T>> {
+  return looked.kind === 'noRoom' || looked.kind === 'heldBack';
+}
+
+interface PermissionsSeen {
+  readonly findings: readonly Finding[];
+  /** So many vaults, and the names of the others. */
+  readonly checked: number;
+  readonly unchecked: readonly string[];
 }

@@ -5,7 +5,9 @@ import type { RegisteredServer } from '../domain/server.ts';
 import { millis } from '../domain/time.ts';
 import type { Millis } from '../domain/time.ts';
 import { associationPoints } from '../policy/association.ts';
-import { compareFindings, countsOf, roomFindings } from '../policy/audit-rules.ts';
+import { compareFindings, countsOf } from '../policy/audit-changes.ts';
+import type { LookedAt } from '../policy/audit-changes.ts';
+import { roomFindings } from '../policy/audit-rules.ts';
 import { excessFindings } from '../policy/excess.ts';
 import type { AuditPage } from '../ports/audit-store.ts';
 import { Unreadable } from '../ports/store.ts';
@@ -34,7 +36,12 @@ export interface AuditSubjects {
 interface Seen {
   readonly findings: readonly Finding[];
   readonly counts: AuditCounts;
+  /** Absent: everything is seen at every look. */
+  readonly lookedAt?: LookedAt;
 }
+
+/** Of what was not seen nothing is new and nothing resolved. */
+const unread: Seen = { findings: [], counts: nothingSeen, lookedAt: () => false };
 
 /** An audit goes by servers that are no older than any copy (design 6). */
 const servesMs = millis(5000);
@@ -44,13 +51,14 @@ export function createAuditSubjects(parts: Parts, auditServer: AuditServer): Aud
 
   async function vaultSeen(name: string): Promise<Seen | undefined> {
     const vault = registry.peekVault(name);
-    if (vault === undefined) return { findings: [], counts: nothingSeen };
+    if (vault === undefined) return unread;
     const { counts } = await association.read(name);
     const points = { used: associationPoints(counts, parts.rules.association), limit: parts.rules.association.limit };
     const granted = await permissions.granted(vault, null);
     const checked = granted === null ? { permissionsUnchecked: 1 } : { permissionsChecked: 1 };
     const findings = [...roomFindings(name, points), ...(granted === null ? [] : excessFindings(name, null, granted))];
-    return { findings, counts: { ...nothingSeen, ...checked } };
+    const lookedAt: LookedAt = ({ code }) => code !== 'ExcessPermission' || granted !== null;
+    return { findings, counts: { ...nothingSeen, ...checked }, lookedAt };
   }
 
   async function serverSeen(registered: RegisteredServer | undefined, letGo: LetGo): Promise<Seen | undefined> {
@@ -58,8 +66,8 @@ export function createAuditSubjects(parts: Parts, auditServer: AuditServer): Aud
     if (registered === undefined) return { findings: [], counts: nothingSeen };
     const seen = await auditServer(registered, letGo);
     if (seen === undefined) return undefined;
-    const { findings, links, permissionsChecked, permissionsUnchecked } = seen;
-    return { findings, counts: { ...nothingSeen, servers: 1, links, permissionsChecked, permissionsUnchecked } };
+    const { findings, links, lookedAt, permissionsChecked, permissionsUnchecked } = seen;
+    return { findings, counts: { ...nothingSeen, servers: 1, links, permissionsChecked, permissionsUnchecked }, lookedAt };
   }
 
   /** One that cannot be read keeps no other from being seen: the log tells of it, and the audit goes on without. */
@@ -104,9 +112,8 @@ export function createAuditSubjects(parts: Parts, auditServer: AuditServer): Aud
         const before = (await found).get(name) ?? [];
         const seen = await ifReadable(() => see(name), { [page.of]: name });
         if (seen === undefined) return undefined;
-        // Of what was not seen nothing is new and nothing resolved.
-        const { findings: now, counts } = seen === 'unreadable' ? { findings: before, counts: nothingSeen } : seen;
-        const findings = compareFindings(before, now);
+        const { findings: now, counts, lookedAt } = seen === 'unreadable' ? unread : seen;
+        const findings = compareFindings(before, now, lookedAt);
         return { report: { of: page.of, name, findings }, counts: addCounts(counts, countsOf(findings)) };
       };
     },

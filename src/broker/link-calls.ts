@@ -12,16 +12,18 @@ import type { AttemptParts } from './key-call.ts';
 import { createSettleReply } from './link-replies.ts';
 import type { Parts } from './parts.ts';
 import { primaryLatchedNow } from './witness.ts';
+import { vaultOf } from './vault-of.ts';
 import type { WitnessTarget } from './witness.ts';
 
 /**
- * What came of a call that a person or a timer asked for, not a host. `heldBack`: it was not made, since the vault's budget had no
- * room in time, or the primary of the link was latched meanwhile (F3).
+ * What came of a call that a person or a timer asked for, not a host. It was not made where the circuit is open, where the vault's budget had
+ * no room in time (`noRoom`), and where the primary of the link was latched meanwhile (`heldBack`, F3).
  */
 export type Looked<T> =
   | { readonly kind: 'ok'; readonly value: T; readonly sentAt: Instant; readonly ms: Millis }
-  | { readonly kind: 'fault'; readonly fault: Fault }
+  | { readonly kind: 'fault'; readonly fault: Fault; readonly ms: Millis }
   | { readonly kind: 'circuitOpen' }
+  | { readonly kind: 'noRoom' }
   | { readonly kind: 'heldBack' };
 
 /** Lets a call go to the vault, or not; resolves when it is decided. */
@@ -55,16 +57,18 @@ export function createLinkCalls(all: Pick<AttemptParts, 'parts' | 'access' | 'ou
     how: { readonly letGo: LetGo; readonly send: (key: KeyTarget) => Promise<Reply<T>> },
   ): Promise<Looked<T>> {
     const { link, ref } = target;
-    const vault = registry.peekVault(link.vault) ?? (await registry.readVaults()).find(({ name }) => name === link.vault);
+    const vault = registry.peekVault(link.vault) ?? (await vaultOf(registry, link.vault));
     // Vaults are never taken out of the registry: a link whose vault is not there was written by hand.
     if (vault === undefined) return { kind: 'circuitOpen' };
-    if (!(await how.letGo(requestFor(target, vault)))) return { kind: 'heldBack' };
+    const request = requestFor(target, vault);
+    if (!(await how.letGo(request))) return { kind: 'noRoom' };
     // F3: while the call waited, access to the primary may have been taken away.
     if (await primaryLatchedNow(access, target)) return { kind: 'heldBack' };
     const reply = await circuits.through(vault.name, link.keyId, () => how.send({ vault, keyId: link.keyId, identity: ref.identity }));
+    parts.admission.ended(request);
     if (reply === undefined) return { kind: 'circuitOpen' };
     await settle(target, step, reply);
-    if (!reply.ok) return { kind: 'fault', fault: reply.fault };
+    if (!reply.ok) return { kind: 'fault', fault: reply.fault, ms: reply.ms };
     return { kind: 'ok', value: reply.value, sentAt: reply.sentAt, ms: reply.ms };
   }
 

@@ -88,16 +88,11 @@ export function createProveKey(parts: Pick<Parts, 'admission' | 'circuits' | 'cl
 
   /** One call behind all real traffic, counted like any other. It is of the people's work, so the share that is kept for probes is not for it. */
   async function ask<T>({ candidate, target, heldBack }: Asking, key: KeyShape, call: () => Promise<Reply<T>>): Promise<Asked<T>> {
-    const retryAfterMs = await admission.admit({
-      vault: target.vault.name,
-      server: candidate.server,
-      key,
-      class: 'audit',
-      tier: 'GeneralPurpose',
-      points: rules.association.points.GeneralPurpose,
-      within: rules.attemptMs,
-    });
-    if (retryAfterMs !== undefined) return { notCalled: { findings: [notCalled(candidate)], retryAfterMs } };
+    const { name } = target.vault;
+    const cost = { vault: name, key, points: rules.association.points.GeneralPurpose };
+    const { server } = candidate;
+    const retryAfterMs = await admission.admit({ ...cost, server, class: 'audit', tier: 'GeneralPurpose', within: rules.attemptMs });
+    if (retryAfterMs !== undefined) return { notCalled: { findings: [notCalled(candidate, 'noRoom')], retryAfterMs } };
     try {
       const found = await heldBack();
       if (found !== undefined) return { notCalled: { findings: [found] } };
@@ -107,9 +102,10 @@ export function createProveKey(parts: Pick<Parts, 'admission' | 'circuits' | 'cl
       return { notCalled: { findings: [], away: error } };
     }
     // An open circuit that nobody else has a key to probe with is probed by who proves one.
-    const way = circuits.state(target.vault.name).state === 'closed' ? circuits.through : circuits.canary;
-    const reply = await way(target.vault.name, target.keyId, call);
-    return reply === undefined ? { notCalled: { findings: [notCalled(candidate)] } } : { reply };
+    const way = circuits.state(name).state === 'closed' ? circuits.through : circuits.canary;
+    const reply = await way(name, target.keyId, call);
+    admission.ended(cost);
+    return reply === undefined ? { notCalled: { findings: [notCalled(candidate, 'circuitOpen')] } } : { reply };
   }
 
   async function lay(asking: Asking, facts: KeyFacts | undefined, wish: ProofWish): Promise<Step & { readonly canary?: Canary }> {

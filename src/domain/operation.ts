@@ -4,15 +4,16 @@ import type { Instant, Millis } from './time.ts';
 
 export type OperationName = 'wrap' | 'unwrap' | 'rewrap';
 
-/** What is left of one key operation (P3). Never a key byte. */
+/** What is left of one key operation (P3), or of one standby in a drill. Never a key byte. */
 export interface OperationRecord {
   readonly at: Instant;
   readonly requestId: string;
   readonly server: string;
-  readonly database: string;
+  /** Null of a drill, which is of the whole server. */
+  readonly database: string | null;
   /** Object id of the caller. */
   readonly caller: string;
-  readonly operation: OperationName;
+  readonly operation: OperationName | 'drill';
   /** The key that served, or that was tried last; null if none was. */
   readonly keyId: KeyId | null;
   readonly thumbprint: Thumbprint | null;

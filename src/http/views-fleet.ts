@@ -40,16 +40,11 @@ export function viewDrill(report: DrillReport): z.output<typeof answers.drill> {
   return {
     server: report.server,
     at: toRfc3339(report.at),
+    by: report.by,
+    requestId: report.requestId,
     ok: report.ok,
-    standbys: report.standbys.map((standby) => ({
-      keyId: standby.keyId,
-      vault: standby.vault,
-      region: standby.region,
-      ok: standby.ok,
-      provenAt: time(standby.provenAt),
-      latencyMs: standby.latencyMs,
-      findings: [...standby.findings],
-    })),
+    primaries: report.primaries.map((primary) => ({ ...primary, provenAt: time(primary.provenAt) })),
+    standbys: report.standbys.map((standby) => ({ ...standby, provenAt: time(standby.provenAt), findings: [...standby.findings] })),
     findings: [...report.findings],
   };
 }

@@ -1,7 +1,5 @@
 import { sameLink } from '../domain/access.ts';
 import type { AccessPicture, LinkRef } from '../domain/access.ts';
-import type { AuditCounts, AuditFinding } from '../domain/audit.ts';
-import { nothingSeen } from '../domain/audit.ts';
 import type { Fault } from '../domain/fault.ts';
 import type { Finding, Severity } from '../domain/finding.ts';
 import type { KeyFacts } from '../domain/key.ts';
@@ -10,7 +8,7 @@ import type { Link, RegisteredServer } from '../domain/server.ts';
 import { instant, latest, plus, span, toRfc3339 } from '../domain/time.ts';
 import type { Instant, Millis } from '../domain/time.ts';
 import { newestDenialReaching, newestProof } from './denial.ts';
-import { findingFrom, notCalled } from './fault-findings.ts';
+import { findingOfLook, notCalled } from './fault-findings.ts';
 import type { ProofStep } from './fault-findings.ts';
 import { voids } from './gate.ts';
 import type { GateRules } from './gate.ts';
@@ -100,16 +98,21 @@ function linkFindings(seen: LinkSeen, links: readonly Link[], context: AuditCont
       ? []
       : [...factFindings(candidate, facts, context, use), ...expiryFindings(candidate, facts, context.now, use)]),
     ...materialFindings(seen, facts),
-    ...calls.flatMap(([step, call]) => callFindings(candidate, step, call)),
+    ...calls.flatMap(([step, call]) => callFindings(candidate, step, call, facts !== undefined && notYetActive(facts, context))),
     ...formerFindings(seen),
     ...proofFindings(seen, context),
     ...(link.role === 'protector' ? placeFindings(candidate, context) : []),
   ];
 }
 
-function callFindings(candidate: Candidate, step: ProofStep, call: Seen<unknown>): readonly Finding[] {
-  if (call.kind === 'fault') return [findingFrom(candidate, call.fault, step)];
-  return call.kind === 'circuitOpen' ? [notCalled(candidate)] : [];
+/** @param early the key says itself that it is not yet active: a refusal for that adds nothing, and does not say which end of its time it is. */
+function callFindings(candidate: Candidate, step: ProofStep, call: Seen<unknown>, early: boolean): readonly Finding[] {
+  if (call.kind === 'fault') return early && call.fault.outsideValidity ? [] : [findingOfLook(candidate, call.fault, step)];
+  return call.kind === 'circuitOpen' ? [notCalled(candidate, 'circuitOpen')] : [];
+}
+
+function notYetActive({ notBefore }: KeyFacts, { now }: AuditContext): boolean {
+  return notBefore !== null && notBefore > now;
 }
 
 /** Parity of material: a standby is given the canary that its primary wrapped, so that one unwrap proves access and material. */
@@ -188,12 +191,13 @@ function pairFindings(seen: readonly LinkSeen[]): readonly Finding[] {
   });
 }
 
-/** The same thing seen in two ways is told once a link; the first telling stands. */
+/** The same thing seen in two ways is told once a link; the first telling stands, or the first as an error where there is one. */
 function onceALink(findings: readonly Finding[]): readonly Finding[] {
   const told = new Map<string, Finding>();
   for (const finding of findings) {
     const of = `${finding.code}|${finding.keyId ?? ''}`;
-    if (!told.has(of)) told.set(of, finding);
+    const known = told.get(of);
+    if (known === undefined || (known.severity !== 'error' && finding.severity === 'error')) told.set(of, finding);
   }
   return [...told.values()];
 }
@@ -216,34 +220,4 @@ export function roomFindings(vault: string, points: { readonly used: number; rea
       action: 'Place further servers in another vault.',
     },
   ];
-}
-
-/**
- * The findings beside those of the audit before. What tells them apart is code, key, vault and severity, and for an expiry how near it is;
- * a detail may read differently each time.
- */
-export function compareFindings(before: readonly AuditFinding[], now: readonly Finding[]): readonly AuditFinding[] {
-  const known = new Set(before.map(identityOf));
-  const present = new Set(now.map(identityOf));
-  return [
-    ...now.map((finding): AuditFinding => ({ ...finding, change: known.has(identityOf(finding)) ? 'continued' : 'new' })),
-    ...before.filter((finding) => !present.has(identityOf(finding))).map((finding): AuditFinding => ({ ...finding, change: 'resolved' })),
-  ];
-}
-
-/** Names what a finding tells of, the same in every audit. */
-export function identityOf({ code, keyId, vault, severity, detail }: Finding): string {
-  return [code, keyId ?? '', vault ?? '', severity, code === 'KeyExpiresSoon' ? detail : ''].join('|');
-}
-
-/** What these findings count for in the report. */
-export function countsOf(findings: readonly AuditFinding[]): AuditCounts {
-  const counted = (of: (finding: AuditFinding) => boolean): number => findings.filter(of).length;
-  return {
-    ...nothingSeen,
-    errors: counted(({ change, severity }) => change !== 'resolved' && severity === 'error'),
-    warnings: counted(({ change, severity }) => change !== 'resolved' && severity === 'warning'),
-    appeared: counted(({ change }) => change === 'new'),
-    resolved: counted(({ change }) => change === 'resolved'),
-  };
 }

@@ -5,7 +5,7 @@ import type { Page, PageRequest } from './events.ts';
 
 /** An audit with how far it was cut into pages. */
 export interface AuditProgress extends Audit {
-  /** The finished audit before it, with which its findings are compared; null if there is none. Undefined until the first page is cut. */
+  /** The audit that had ended last when its first page was cut, with which its findings are compared; null if there was none. Undefined until then. */
   readonly previous: Slot | null | undefined;
   /** All servers up to this name are in pages; null: none is. */
   readonly cutUpTo: string | null;
@@ -47,7 +47,10 @@ export interface AuditStore {
   /** Stores an audit unless there is one of this slot. @returns the one that is stored. */
   begin(audit: Audit): Promise<Audit>;
   read(slot: Slot): Promise<AuditProgress | undefined>;
-  /** Newest slot first. `after`: the slot that the page before ended with. A running audit is listed without its counts. */
+  /**
+   * Newest slot first. `after`: the slot that the page before ended with. A running audit is listed without its counts. One that cannot be read
+   * is left out, and told to the log once.
+   */
   list(request: PageRequest): Promise<Page<Audit>>;
   /**
    * Changes the audit and adds `pages`, at most 90 at once, in one write.
@@ -59,7 +62,7 @@ export interface AuditStore {
       stored: AuditProgress,
     ) => { readonly next: AuditProgress; readonly pages: readonly AuditPage[]; readonly events: readonly BrokerEvent[] } | null,
   ): Promise<AuditProgress | undefined>;
-  /** All pages, by number. */
+  /** The pages, by number. One that cannot be read is left out, and told to the log once. */
   pages(slot: Slot): Promise<readonly AuditPage[]>;
   /**
    * Changes a page and stores reports, in one write: reports whose page another instance took over meanwhile are never stored.

@@ -167,13 +167,20 @@ describe('permission audit', () => {
     expect((await read(two)).counts.servers).toBe(2);
   });
 
-  it('P1: goes to a vault only while less than its share of the budget is used', async () => {
+  it.each([600, 850, 950])('P1: where steady traffic uses %i of 1000 points, the audit ends nevertheless', async (used) => {
+    await addServers(10);
+    one.budget.used = used;
+    await fleet.audit(one, 120_000);
+    expect((await read(one)).finishedAt).not.toBeNull();
+  });
+
+  it('P1: where traffic uses all there is, no call is made until it leaves something', async () => {
     await addServers(2);
-    one.budget.used = 500;
+    one.budget.used = 1000;
     await fleet.audit(one, 60_000);
     expect(fleet.vaults.calls).toEqual([]);
     expect((await read(one)).finishedAt).toBeNull();
-    one.budget.used = 0;
+    one.budget.used = 900;
     await fleet.clock.advance(120_000);
     expect((await read(one)).finishedAt).not.toBeNull();
   });

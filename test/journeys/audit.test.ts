@@ -20,8 +20,16 @@ interface AuditBody {
 interface DrillBody {
   readonly server: string;
   readonly at: string;
+  readonly by: string;
+  readonly requestId: string;
   readonly ok: boolean;
-  readonly standbys: readonly { readonly vault: string; readonly ok: boolean; readonly provenAt: string; readonly latencyMs: number }[];
+  readonly standbys: readonly {
+    readonly vault: string;
+    readonly ok: boolean;
+    readonly provenAt: string;
+    readonly latencyMs: number;
+    readonly record: string;
+  }[];
 }
 
 interface StatusBody {
@@ -105,6 +113,22 @@ describe('permission audits', () => {
     expect(about(await audit(traveller), fleet)).toMatchObject([{ code: 'KeyExpiresSoon', severity: 'error', vault: fleet.west.name }]);
   });
 
+  it('P1: what a vault that hangs keeps from being seen is not resolved by that', async (context) => {
+    const traveller = journeys.begin(context);
+    const fleet = await traveller.fleet();
+    const version = fleet.keyId.split('/').at(-1) ?? '';
+    const now = Date.parse((await audit(traveller)).startedAt);
+    const expires = new Date(now + 20 * 86_400_000).toISOString();
+    await traveller.control(`PATCH /vaults/${fleet.west.name}/keys/${fleet.key}/${version}`, { expires });
+    expect(about(await audit(traveller), fleet)).toMatchObject([{ code: 'KeyExpiresSoon', change: 'new' }]);
+    await traveller.control(`PUT /vaults/${fleet.west.name}/fault`, { fault: 'hang' });
+    const blind = await audit(traveller);
+    expect(about(blind, fleet).map(({ code, change }) => `${code} ${change}`)).toEqual(['KeyUnreachable new', 'KeyExpiresSoon continued']);
+    const { body } = await traveller.as<AuditBody>('Auditor', `GET /v1/audits/${blind.slot}?change=resolved`);
+    expect(about(body, fleet)).toEqual([]);
+    await traveller.control(`DELETE /vaults/${fleet.west.name}/fault`);
+  });
+
   it('P1: the timer audits its slot once; audits are listed newest first', async (context) => {
     const traveller = journeys.begin(context);
     const byHand = await audit(traveller);
@@ -148,6 +172,27 @@ describe('drills', () => {
     expect((await traveller.calls(fleet.north)).map(({ operation }) => operation)).toEqual(['unwrapKey']);
     expect(await traveller.calls(fleet.west)).toEqual([]);
     await traveller.wrapped(fleet);
+  });
+
+  it('P3: an auditor finds who drilled which standby, when, and what came of it', async (context) => {
+    const traveller = journeys.begin(context);
+    const fleet = await traveller.fleet();
+    const { body: report } = await traveller.as<DrillBody>('Operator', `POST /v1/servers/${fleet.server}/drill`);
+    const [record] = await until('the record', async () => {
+      const { body } = await traveller.as<PageBody<Record<string, unknown>>>('Auditor', `GET /v1/operations?server=${fleet.server}`);
+      const drilled = body.items.filter(({ operation }) => operation === 'drill');
+      return drilled.length > 0 ? drilled : undefined;
+    });
+    const { by, requestId } = report;
+    expect(record).toMatchObject({
+      caller: by,
+      requestId,
+      database: null,
+      keyId: fleet.standbyKeyId,
+      vault: fleet.north.name,
+      outcome: 'ok',
+    });
+    expect(`${String(record?.['instance'])}/${String(record?.['number'])}`).toBe(report.standbys[0]?.record);
   });
 
   it('F3: where the protector denies access the drill is refused, and the second vault is never called', async (context) => {

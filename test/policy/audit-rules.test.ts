@@ -1,11 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { slotAt, slotByHand, isSlot } from '../../src/domain/audit.ts';
-import type { AuditFinding } from '../../src/domain/audit.ts';
-import type { Finding } from '../../src/domain/finding.ts';
 import type { KeyFacts } from '../../src/domain/key.ts';
 import type { Link } from '../../src/domain/server.ts';
 import { instant, millis } from '../../src/domain/time.ts';
-import { compareFindings, countsOf, deniesAccess, roomFindings, serverFindings, wrapsGoTo } from '../../src/policy/audit-rules.ts';
+import { deniesAccess, roomFindings, serverFindings, wrapsGoTo } from '../../src/policy/audit-rules.ts';
 import type { AuditContext, LinkSeen } from '../../src/policy/audit-rules.ts';
 import { excessFindings } from '../../src/policy/excess.ts';
 import { aCandidate, aFault, aKeyContext, aLatch, anUntried, aPicture, at, hour, minute, noon, someFacts } from '../support/builders.ts';
@@ -51,6 +49,8 @@ function told(...links: readonly LinkSeen[]): readonly string[] {
 
 const revoked = aFault({ class: 'revoked', status: 403, code: 'ForbiddenByRbac', reach: 'identity' });
 const denied = { kind: 'fault', fault: revoked } as const;
+const throttled = { kind: 'fault', fault: aFault({ class: 'throttled', status: 429 }) } as const;
+const early = { kind: 'fault', fault: { ...revoked, reach: 'key', outsideValidity: true } } as const;
 
 describe('findings of an audit', () => {
   it('P1: nothing is wrong with a server whose every link answers', () => {
@@ -72,6 +72,32 @@ describe('findings of an audit', () => {
       'the vault is down',
       [seen({ get: { kind: 'circuitOpen' }, wrap: { kind: 'circuitOpen' }, unwrap: { kind: 'circuitOpen' } }), standby()],
       ['error KeyUnreachable kv-west'],
+    ],
+    [
+      'a vault that throttles',
+      [seen({ get: throttled, wrap: throttled, unwrap: throttled }), standby()],
+      ['warning KeyUnreachable kv-west'],
+    ],
+    [
+      'a vault that throttles first and is down then',
+      [seen({ get: throttled, unwrap: { kind: 'fault', fault: aFault() } }), standby()],
+      ['error KeyUnreachable kv-west'],
+    ],
+    [
+      'a key that is not yet active, told as that alone',
+      [seen({ wrap: early }, { notBefore: at(1) }), standby()],
+      ['error KeyNotYetActive kv-west'],
+    ],
+    [
+      'a key of which nothing but its refusal is known, by the inner code',
+      [seen({ get: denied, wrap: { kind: 'fault', fault: { ...early.fault, code: 'KeyNotYetValid' } } }), standby()],
+      ['error GetDenied kv-west', 'error KeyNotYetActive kv-west'],
+    ],
+    ['a key that was refused as outside of its time', [seen({ wrap: early }), standby()], ['error KeyExpired kv-west']],
+    [
+      'other material by a canary that is no ciphertext of the key',
+      [seen(), standby({ unwrap: { kind: 'fault', fault: aFault({ class: 'invalidRequest', status: 400 }) } })],
+      ['error MaterialMismatch kv-north'],
     ],
     [
       'a disabled key, told once',
@@ -183,46 +209,6 @@ describe('whether a primary denies access (F3)', () => {
     ],
   ] as const)('%s', (_what, links, provenAt, expected) => {
     expect(deniesAccess(aPicture(links), aRef(), provenAt, { now: at(minute), clockSkewMs: millis(2000) })).toBe(expected);
-  });
-});
-
-describe('beside the audit before (P1)', () => {
-  const finding: Finding = {
-    code: 'KeyDisabled',
-    severity: 'error',
-    server: 'sql-a',
-    keyId: keyId(),
-    vault: 'kv-west',
-    detail: 'first',
-    action: 'Enable it.',
-  };
-  const before: AuditFinding = { ...finding, change: 'new' };
-
-  it.each<[string, readonly AuditFinding[], readonly Finding[], readonly AuditFinding['change'][]]>([
-    ['seen first', [], [finding], ['new']],
-    ['seen again, in other words', [before], [{ ...finding, detail: 'second' }], ['continued']],
-    ['seen no more', [before], [], ['resolved']],
-    ['at another key', [before], [{ ...finding, keyId: keyId('kv-north') }], ['new', 'resolved']],
-    ['another severity', [before], [{ ...finding, severity: 'warning' }], ['new', 'resolved']],
-    ['an expiry as near as before', [{ ...before, code: 'KeyExpiresSoon' }], [{ ...finding, code: 'KeyExpiresSoon' }], ['continued']],
-    [
-      'an expiry that came nearer',
-      [{ ...before, code: 'KeyExpiresSoon' }],
-      [{ ...finding, code: 'KeyExpiresSoon', detail: 'nearer' }],
-      ['new', 'resolved'],
-    ],
-  ])('%s', (_what, known, now, changes) => {
-    expect(compareFindings(known, now).map(({ change }) => change)).toEqual(changes);
-  });
-
-  it('what is resolved counts as nothing else', () => {
-    const all = [
-      before,
-      { ...before, severity: 'warning', change: 'continued' },
-      { ...before, severity: 'info' },
-      { ...before, change: 'resolved' },
-    ] as const;
-    expect(countsOf(all)).toMatchObject({ errors: 1, warnings: 1, appeared: 2, resolved: 1, servers: 0 });
   });
 });
 

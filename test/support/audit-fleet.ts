@@ -3,8 +3,10 @@ import { createRoads } from '../../src/broker/compose.ts';
 import type { BrokerRules, Parts } from '../../src/broker/parts.ts';
 import type { Roads } from '../../src/broker/roads.ts';
 import type { BrokerEvent } from '../../src/domain/event.ts';
+import type { NumberedRecord } from '../../src/domain/operation.ts';
 import type { Canary, Link, Server } from '../../src/domain/server.ts';
 import { instant, millis, minutes } from '../../src/domain/time.ts';
+import type { Millis } from '../../src/domain/time.ts';
 import type { Admission } from '../../src/ports/admission.ts';
 import type { AuditFinding } from '../../src/domain/audit.ts';
 import { simulatedCircuits } from '../model/world/circuits.ts';
@@ -27,23 +29,28 @@ import type { VirtualClock } from './virtual-clock.ts';
 
 const rules: BrokerRules = { ...modelRules, auditRunMs: minutes(8) };
 
-/** The rate budget of the simulated vaults: `used` is what traffic uses of 1000 points. */
+/** The rate budget of the simulated vaults: `used` is what traffic uses of 1000 points, of those in `busy` all. */
 export interface SimulatedBudget extends Admission {
   used: number;
+  readonly busy: Set<string>;
   /** Points that audits took. */
   audited: number;
 }
 
 function simulatedBudget(): SimulatedBudget {
+  const usedOf = (vault: string): number => (budget.busy.has(vault) ? 1000 : budget.used);
   const budget: SimulatedBudget = {
     used: 0,
+    busy: new Set(),
     audited: 0,
-    admit(request) {
+    admit(request): Millis | undefined {
+      if (usedOf(request.vault) + request.points > 1000) return millis(1000);
       if (request.class === 'audit') budget.audited += request.points;
       return undefined;
     },
-    throttled: () => undefined,
-    usage: () => Promise.resolve({ used: budget.used, limit: 1000, windowMs: millis(10_000), byKeyType: {} }),
+    ended: () => undefined,
+    throttled: () => millis(1000),
+    usage: (vault) => Promise.resolve({ used: usedOf(vault), limit: 1000, windowMs: millis(10_000), byKeyType: {} }),
   };
   return budget;
 }
@@ -52,6 +59,8 @@ function simulatedBudget(): SimulatedBudget {
 export interface AuditInstance {
   readonly roads: Roads;
   readonly budget: SimulatedBudget;
+  /** What it said to the log. */
+  readonly lines: readonly { readonly level: string; readonly message: string; readonly about: object }[];
   /** As `kill -9` would: whatever it waits for never comes, and it stores nothing more. */
   kill(): void;
 }
@@ -61,7 +70,9 @@ export interface AuditFleet {
   readonly clock: VirtualClock;
   readonly store: MemoryStore;
   readonly vaults: Vaults;
-  start(name: string): AuditInstance;
+  /** Records of all instances (P3). */
+  readonly records: readonly NumberedRecord[];
+  start(name: string, changes?: Partial<Parts>): AuditInstance;
   /** Registers a server with a protector in West and a standby of it in North, unless `links` says otherwise. */
   addServer(name: string, changes?: { readonly server?: Partial<Server>; readonly links?: readonly Link[] }): Promise<void>;
   removeServer(name: string): Promise<void>;
@@ -107,9 +118,10 @@ export async function auditFleet(start = Date.UTC(2026, 10, 22, 6, 0, 1)): Promi
   const store = createMemoryStore();
   const vaults = simulatedVaults(() => clock.elapsed(), String);
   const registry = createMemoryRegistry(store);
+  const records: NumberedRecord[] = [];
   for (const name of ['west', 'north', 'south'] as const) await registry.addVault(vaultNamed(name));
 
-  function startInstance(name: string): AuditInstance {
+  function startInstance(name: string, changes: Partial<Parts> = {}): AuditInstance {
     const life = { alive: true };
     const own: VirtualClock = {
       ...clock,
@@ -120,6 +132,7 @@ export async function auditFleet(start = Date.UTC(2026, 10, 22, 6, 0, 1)): Promi
       change: (key, absent, decide) => (life.alive ? store.change(key, absent, decide) : never),
     };
     const budget = simulatedBudget();
+    const lines: AuditInstance['lines'][number][] = [];
     const parts: Parts = {
       registry: createMemoryRegistry(ownStore),
       association: createMemoryAssociationLedger(ownStore, own),
@@ -128,26 +141,29 @@ export async function auditFleet(start = Date.UTC(2026, 10, 22, 6, 0, 1)): Promi
       latencies: { of: () => ({ p50Ms: null, p99Ms: null }) },
       circuits: simulatedCircuits(own, () => undefined),
       admission: budget,
-      operations: createMemoryOperationLog(ownStore, { instance: name, log: () => true, queueLength: 0 }),
+      operations: createMemoryOperationLog(ownStore, { instance: name, log: (record) => records.push(record) > 0, queueLength: 0 }),
       events: createMemoryEventLog(ownStore),
       instances: createMemoryInstances(ownStore),
       history: createMemoryHistory(ownStore),
       controlPlane: { vaultStatus: () => Promise.resolve('exists') },
+      ownIdentity: { missing: () => Promise.resolve(null) },
       permissions: { granted: () => Promise.resolve(null) },
       audits: createMemoryAuditStore(ownStore),
       deliveries: { read: unused, change: unused, bury: unused, deadLetters: unused },
       webhooks: { targets: [], ask: unused, send: unused },
       clock: own,
       rules,
-      log: () => undefined,
+      log: (level, message, about = {}) => void lines.push({ level, message, about }),
+      ...changes,
     };
-    return { roads: createRoads(parts).roads, budget, kill: () => void (life.alive = false) };
+    return { roads: createRoads(parts).roads, budget, lines, kill: () => void (life.alive = false) };
   }
 
   return {
     clock,
     store,
     vaults,
+    records,
     start: startInstance,
     async addServer(name, { server = {}, links } = {}) {
       const primary = linkTo('west', 'k1');

@@ -1,10 +1,12 @@
 import type { Audit, AuditFinding, Slot } from '../../domain/audit.ts';
 import type { AuditPage, AuditProgress, AuditReport, AuditStore, SubjectKind } from '../../ports/audit-store.ts';
+import { Unreadable } from '../../ports/store.ts';
 import { createTurns } from '../../ports/turns.ts';
 import type { EventfulStep, Outbox } from './outbox.ts';
+import { createReadReadable } from './readable-rows.ts';
 import { jsonColumns, jsonValue, timeKey } from './rows.ts';
 import { chunks } from './table.ts';
-import type { Row, RowKey, Store, StoredRow, Table, Write } from './table.ts';
+import type { Row, RowKey, Store, StoredRow, Table, Tell, Write } from './table.ts';
 
 /*
  * Permission audits in table `audits`: a partition a slot, named by it, with
@@ -63,13 +65,12 @@ export function reportToRows(slot: Slot, { of, name, findings }: AuditReport): r
 /** A cursor of the findings: row key of a part and how many of its findings were given. */
 const cursorForm = /^(found:[01]:[A-Za-z0-9-]+:\d{4})~(\d{1,2})$/;
 
-export function createAuditStore(store: Store, outbox: Outbox): AuditStore {
+/** @param tell hears once of each audit and page that is left out of a list since it cannot be read. */
+export function createAuditStore(store: Store, outbox: Outbox, tell: Tell = () => undefined): AuditStore {
   const table = store.table('audits');
   const inTurn = createTurns();
-
-  async function list(audit: Audit): Promise<void> {
-    await table.write([{ kind: 'put', row: auditRow(audit) }]);
-  }
+  const readAudits = createReadReadable(table, 'a permission audit cannot be read', tell);
+  const readPages = createReadReadable(table, 'a part of a permission audit cannot be read', tell);
 
   /** The compare-and-set loop on one row; what is written beside it stands or falls with it. */
   async function changeRow<T>(key: RowKey, decide: (stored: T) => Decided<T> | null): Promise<{ value: T | undefined; changed: boolean }> {
@@ -95,10 +96,20 @@ export function createAuditStore(store: Store, outbox: Outbox): AuditStore {
     return stored && jsonValue<AuditProgress>(stored);
   }
 
+  /** As it is by now; as its row says where that cannot be read. */
+  async function current(audit: Audit): Promise<Audit> {
+    try {
+      return (await read(audit.slot)) ?? audit;
+    } catch (error) {
+      if (!(error instanceof Unreadable)) throw error;
+      return audit;
+    }
+  }
+
   return {
     async begin(audit) {
       const progress: AuditProgress = { ...audit, previous: undefined, cutUpTo: null, allCut: false, pages: 0 };
-      await list(audit);
+      await table.write([{ kind: 'insert', row: auditRow(audit) }]);
       await table.write([{ kind: 'insert', row: progressToRow(progress) }]);
       return (await read(audit.slot)) ?? audit;
     },
@@ -107,12 +118,11 @@ export function createAuditStore(store: Store, outbox: Outbox): AuditStore {
 
     async list({ after, limit }) {
       const query = { partition: slots, ...(after === null ? {} : { after: slotKey(after).row }) };
-      const { rows } = await table.list(query, limit + 1);
-      const listed = rows.slice(0, limit).map((row) => jsonValue<Audit>(row));
+      const { values } = await readAudits(query, (row) => jsonValue<Audit>(row), limit + 1);
       const items = await Promise.all(
-        listed.map(async (audit) => (audit.finishedAt === null ? ((await read(audit.slot)) ?? audit) : audit)),
+        values.slice(0, limit).map((audit) => (audit.finishedAt === null ? current(audit) : Promise.resolve(audit))),
       );
-      return { items, next: rows.length > limit ? (items.at(-1)?.slot ?? null) : null };
+      return { items, next: values.length > limit ? (items.at(-1)?.slot ?? null) : null };
     },
 
     async change(slot, decide) {
@@ -120,13 +130,12 @@ export function createAuditStore(store: Store, outbox: Outbox): AuditStore {
         const decided = decide(stored);
         return decided && { ...decided, beside: decided.pages.map((page) => pageToRow(slot, page)) };
       });
-      if (changed && value !== undefined && value.finishedAt !== null) await list(value);
+      if (changed && value !== undefined && value.finishedAt !== null) await table.write([{ kind: 'put', row: auditRow(value) }]);
       return value;
     },
 
     async pages(slot) {
-      const { rows } = await table.list({ partition: slot, ...pageRows });
-      return rows.map((row) => jsonValue<AuditPage>(row));
+      return (await readPages({ partition: slot, ...pageRows }, (row) => jsonValue<AuditPage>(row))).values;
     },
 
     async changePage(slot, number, decide) {

@@ -33,7 +33,7 @@ export const count = z.int().check(z.gte(0));
 export const ms = z.number().check(z.gte(0));
 /** A key id that is answered has been read before: nothing is left to parse. */
 export const keyId = text.check(z.maxLength(512));
-const thumbprint = text.check(z.length(43));
+export const thumbprint = text.check(z.length(43));
 const role = z.enum(['primary', 'standby']);
 
 const states = ['online', 'atRisk', 'inaccessible', 'needsRevalidation', 'pendingValidation'] as const;
@@ -161,9 +161,9 @@ export const operation = z
     at: time,
     requestId: text,
     server: text,
-    database: text,
+    database: z.nullable(text),
     caller: text,
-    operation: z.enum(['wrap', 'unwrap', 'rewrap']),
+    operation: z.enum(['wrap', 'unwrap', 'rewrap', 'drill']),
     keyId: z.nullable(keyId),
     thumbprint: z.nullable(thumbprint),
     vault: z.nullable(text),
@@ -172,7 +172,11 @@ export const operation = z
     attempts: z.array(attempt),
     latencyMs: ms,
   })
-  .register(named, { id: 'OperationRecord', description: 'What is left of one key operation. Numbers of an instance have no gaps.' });
+  .register(named, {
+    id: 'OperationRecord',
+    description:
+      'What is left of one key operation, or of one standby in a drill, which has no `database`. Numbers of an instance have no gaps.',
+  });
 
 export const next = z.nullable(text);
 export const vaultPage = z.object({ items: z.array(vault), next }).register(named, { id: 'VaultPage', description: 'Vaults by name.' });
