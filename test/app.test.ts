@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
@@ -7,12 +9,14 @@ import { expect, test } from 'vitest';
 const root = resolve(import.meta.dirname, '..');
 const app = pathToFileURL(join(root, 'src/app.ts')).href;
 
-/** The least that must be set; nobody answers at the store's address. */
+/** The least that must be set; nobody answers at the addresses of the store and of the source of tokens. */
 const environment = {
   KEYBROKER_TENANT_ID: '11111111-2222-4333-8444-555555555555',
   KEYBROKER_AUDIENCE: 'api://keybroker',
   KEYBROKER_STORE_CONNECTION_STRING:
     'DefaultEndpointsProtocol=http;AccountName=someone;AccountKey=c2VjcmV0;TableEndpoint=http://127.0.0.1:1/someone;',
+  IDENTITY_ENDPOINT: 'http://127.0.0.1:1/msi/token',
+  IDENTITY_HEADER: 'header',
 };
 
 /** Work in the background of a broker that fails while nobody waits for it. */
@@ -41,8 +45,31 @@ test('a wrong setting of telemetry is said to the log and by readyz, and keeps t
     .map((line) => JSON.parse(line) as Record<string, unknown>);
   const problem = expect.stringMatching(/^APPLICATIONINSIGHTS_CONNECTION_STRING must be /) as string;
   expect(lines).toContainEqual(expect.objectContaining({ level: 'warn', message: 'a setting is wrong and was left out', problem }));
-  expect(lines.at(-1)).toMatchObject({ missing: ['the store does not answer'], warnings: [problem] });
+  const noToken = "the broker's own identity has no token for vaults: the source of tokens does not answer (ECONNREFUSED)";
+  expect(lines.at(-1)).toMatchObject({ missing: ['the store does not answer', noToken], warnings: [problem] });
   expect(stdout).not.toContain('MARKED');
+});
+
+test('a broker whose identity does not exist is not ready, and says so', async () => {
+  const asked: (string | null)[] = [];
+  const body = {
+    statusCode: 400,
+    message: 'No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId/PrincipalId',
+  };
+  const endpoint = createServer((request, response) => {
+    asked.push(new URL(request.url ?? '', 'http://127.0.0.1').searchParams.get('resource'));
+    response.writeHead(400, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+  });
+  await new Promise<void>((resolve) => endpoint.listen(0, '127.0.0.1', resolve));
+  const env = { ...environment, IDENTITY_ENDPOINT: `http://127.0.0.1:${(endpoint.address() as AddressInfo).port}/msi/token` };
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', asking], { cwd: root, env });
+  endpoint.close();
+  const { status, missing } = JSON.parse(stdout.trim().split('\n').at(-1) ?? '{}') as Record<string, unknown>;
+  expect([status, missing]).toEqual([
+    503,
+    expect.arrayContaining([expect.stringMatching(/own identity has no token for vaults: the identity does not exist/)]),
+  ]);
+  expect(asked).toEqual(['https://vault.azure.net']);
 });
 
 test('a promise that fails while nobody waits for it ends no process; the log has its kind and place, and not its message', async () => {

@@ -14,7 +14,7 @@ import {
   stillSettled,
 } from '../policy/delivery.ts';
 import type { Swept } from '../policy/delivery.ts';
-import { StoreAway } from '../ports/store.ts';
+import { StoreAway, Unreadable } from '../ports/store.ts';
 import type { WebhookTarget } from '../ports/webhooks.ts';
 import { DeliveryPass, type PassEnd } from './delivery-pass.ts';
 import type { Parts } from './parts.ts';
@@ -45,11 +45,12 @@ export function createDelivery(parts: DeliveryParts): Delivery {
     let running: Promise<void> | undefined;
     let wanted = 0;
     let begun = 0;
+    const tell = createTell(parts.log, target);
 
     async function run(): Promise<void> {
       while (begun < wanted) {
         begun = wanted;
-        await passQuietly(parts, target, { startedAt, swept });
+        await pass(parts, target, { startedAt, swept }).then(tell.well, tell.wrong);
       }
     }
 
@@ -82,14 +83,20 @@ interface Times {
   readonly swept: Swept | null;
 }
 
-/** Nobody waits for a pass: what goes wrong can only be told to the log, and the next pass tries again. */
-async function passQuietly(parts: DeliveryParts, target: WebhookTarget, times: Times): Promise<void> {
-  try {
-    await pass(parts, target, times);
-  } catch (error) {
-    if (error instanceof StoreAway) parts.log('warn', 'the delivery to a webhook waits for the store', { webhook: target.name });
-    else parts.log('error', 'the delivery to a webhook failed by a defect', { webhook: target.name, name: nameOf(error) });
-  }
+/** Nobody waits for a pass: what goes wrong can only be told to the log, and the next pass tries again. What somebody must mend is told once. */
+function createTell(log: DeliveryParts['log'], { name: webhook }: WebhookTarget): { well: () => void; wrong: (error: unknown) => void } {
+  let told: string | null = null;
+  return {
+    well: () => (told = null),
+    wrong(error) {
+      if (error instanceof Unreadable) {
+        if (told !== error.message)
+          log('error', 'the delivery to a webhook waits: a row cannot be read', { webhook, reason: error.message });
+        told = error.message;
+      } else if (error instanceof StoreAway) log('warn', 'the delivery to a webhook waits for the store', { webhook });
+      else log('error', 'the delivery to a webhook failed by a defect', { webhook, name: nameOf(error) });
+    },
+  };
 }
 
 /** Takes the lease, sends, and stores how far it came on condition that the lease is still its own. */
@@ -98,7 +105,7 @@ async function pass(parts: DeliveryParts, target: WebhookTarget, { startedAt, sw
   const seen = await deliveries.read(target.name);
   if (seen?.address === target.address) {
     const { fresh } = await readUnheard(parts.events, seen, 1);
-    if (isIdle(seen, fresh.length, clock.now())) return;
+    if (isIdle(seen, fresh, clock.now())) return;
   }
   const holder = clock.uuid();
   const taken = await takeLease(parts, target, { holder, startedAt });
@@ -110,7 +117,9 @@ async function pass(parts: DeliveryParts, target: WebhookTarget, { startedAt, sw
   const next = stateAfter(end, found.unreadFrom, swept);
   await deliveries.change(target.name, (stored) => (stored?.lease?.holder === holder ? next : null));
   if (end.dead.length > 0) log('error', 'events were given up', { webhook: target.name, events: end.dead.length });
-  if (next.stoppedAt !== null) log('error', 'a webhook answered 410: nothing is sent there any more', { webhook: target.name });
+  if (next.stoppedAt !== taken.stoppedAt) {
+    log('error', 'a webhook answered 410: nothing is sent there until its URL or the origin is another', { webhook: target.name });
+  }
 }
 
 /** @returns the state with our lease; undefined where there is nothing to do, or another instance delivers. */
@@ -122,7 +131,7 @@ async function takeLease(
   return deliveries.change(target.name, (stored) => {
     const now = clock.now();
     const state = atAddress(stored ?? firstState(target.address, startedAt), target.address);
-    if (leased(state, now) || state.stoppedAt !== null || !due(state.failing, now)) return null;
+    if (leased(state, now) || !due(state.failing, now)) return null;
     return { ...state, lease: { holder, until: plus(now, leaseLasts) } };
   });
 }

@@ -2,7 +2,7 @@ import type { Agreement, DeadLetter, DeliveryState, Failing, HeldEvent, SettledE
 import type { BrokerEvent } from '../domain/event.ts';
 import { instant, millis, plus, span } from '../domain/time.ts';
 import type { Instant, Millis } from '../domain/time.ts';
-import { due, failedAgain, firstHeld, isDead, mostHeld, passLasts, refusalsThatMeanAway } from '../policy/delivery.ts';
+import { due, failedAgain, firstHeld, isDead, mostHeld, mostLastDead, passLasts, refusalsThatMeanAway } from '../policy/delivery.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { WebhookAnswer, Webhooks, WebhookTarget } from '../ports/webhooks.ts';
 
@@ -47,16 +47,15 @@ export class DeliveryPass {
 
   /** @param fresh events of the log that are neither settled nor held, in order. */
   async run(fresh: readonly BrokerEvent[]): Promise<PassEnd> {
-    if (this.#state.agreed === null && (fresh.length > 0 || this.#held.length > 0)) await this.#ask();
+    if (!this.#ended && this.#state.agreed === null && (fresh.length > 0 || this.#held.length > 0)) await this.#ask();
     await this.#sendFresh(fresh);
     this.#judgeRefusals();
     if (!this.#ended) await this.#sendHeld();
     this.#giveUp(fresh);
     const left = this.#left(fresh).map(({ time }) => time);
     const settled = [...this.#state.settled, ...this.#settled];
-    const deadLetters = this.#state.deadLetters + this.#dead.length;
     return {
-      state: { ...this.#state, settled, held: this.#held, deadLetters },
+      state: { ...this.#state, settled, held: this.#held, ...this.#deadLetters() },
       dead: this.#dead,
       left: left.length === 0 ? null : instant(Math.min(...left)),
     };
@@ -132,17 +131,24 @@ export class DeliveryPass {
     } else this.#held = this.#held.map((other) => (other === one ? { event: one.event, failing } : other));
   }
 
-  /** What the failing receiver should have heard three days ago is given up. */
+  /** What the receiver that fails, or is gone, should have heard three days ago is given up. */
   #giveUp(fresh: readonly BrokerEvent[]): void {
-    const { failing } = this.#state;
-    if (failing === null || !this.#ended) return;
+    const { failing, stoppedAt } = this.#state;
+    const silent = stoppedAt === null ? failing : { since: stoppedAt, reason: 'answered 410' };
+    if (silent === null || !this.#ended) return;
     const now = this.#parts.clock.now();
-    for (const event of this.#left(fresh)) if (isDead(event, failing.since, now)) this.#bury(event, failing.reason);
+    for (const event of this.#left(fresh)) if (isDead(event, silent.since, now)) this.#bury(event, silent.reason);
     for (const one of this.#held) {
-      if (!isDead(one.event, failing.since, now)) continue;
+      if (!isDead(one.event, silent.since, now)) continue;
       this.#drop(one);
-      this.#bury(one.event, failing.reason);
+      this.#bury(one.event, silent.reason);
     }
+  }
+
+  #deadLetters(): Pick<DeliveryState, 'deadLetters' | 'lastDead'> {
+    const { deadLetters, lastDead = [] } = this.#state;
+    if (this.#dead.length === 0) return { deadLetters };
+    return { deadLetters: deadLetters + this.#dead.length, lastDead: [...lastDead, ...this.#dead].slice(-mostLastDead) };
   }
 
   #left(fresh: readonly BrokerEvent[]): readonly BrokerEvent[] {

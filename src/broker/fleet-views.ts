@@ -1,7 +1,7 @@
 import type { Audit, AuditFinding } from '../domain/audit.ts';
 import type { EventType } from '../domain/event.ts';
 import type { Finding } from '../domain/finding.ts';
-import type { KeyId } from '../domain/key.ts';
+import type { KeyId, Thumbprint } from '../domain/key.ts';
 import type { ServerState } from '../domain/server.ts';
 import type { Instant, Millis } from '../domain/time.ts';
 import type { Vault } from '../domain/vault.ts';
@@ -36,25 +36,47 @@ export interface AuditView extends Audit {
   readonly findings: Page<AuditFinding>;
 }
 
+/** A primary whose standbys were drilled, with its newest proof: a failover rests on it (F3). */
+export interface DrilledPrimary {
+  readonly keyId: KeyId;
+  readonly role: 'protector' | 'additional';
+  readonly thumbprint: Thumbprint;
+  readonly vault: string;
+  readonly provenAt: Instant | null;
+}
+
 /** What a drill saw at one standby. */
 export interface DrilledStandby {
   readonly keyId: KeyId;
+  /** Its primary. */
+  readonly standbyOf: KeyId;
+  readonly thumbprint: Thumbprint;
   readonly vault: string;
   readonly region: string;
   /** A failover to it would work now, as far as it is concerned. */
   readonly ok: boolean;
+  /** Of the unwrap of what its primary wrapped. `notProven`: the vault was not asked, or did not say; the findings tell why. */
+  readonly result: 'proven' | 'failed' | 'notProven';
   /** When the unwrap that proved it was sent: in this drill, or before it if this one failed. */
   readonly provenAt: Instant | null;
   /** Of the unwrap; null if none succeeded. */
   readonly latencyMs: Millis | null;
+  /** Points of the vault (B1): all that a failover of everybody would bring there is in `used`, and `ofServer` are what one of this server would. */
+  readonly association: { readonly used: number; readonly limit: number; readonly ofServer: number };
+  /** Place of its record (`{instance}/{number}`). */
+  readonly record: string;
   readonly findings: readonly Finding[];
 }
 
 export interface DrillReport {
   readonly server: string;
   readonly at: Instant;
+  /** Object id of who asked for it. */
+  readonly by: string;
+  readonly requestId: string;
   /** A failover of every group of the server would work now. */
   readonly ok: boolean;
+  readonly primaries: readonly DrilledPrimary[];
   readonly standbys: readonly DrilledStandby[];
   /** What stands against a failover beside the standbys. */
   readonly findings: readonly Finding[];
@@ -86,18 +108,19 @@ export interface Undelivered {
   readonly oldestAt: Instant | null;
   readonly dead: number;
   readonly webhooks: readonly WebhookStatus[];
-  /** Of each webhook the oldest that were given up. */
+  /** Of each webhook the last that were given up, the newest first. */
   readonly deadLetters: readonly DeadEvent[];
 }
 
 /**
  * How a webhook stands. `waiting`: nothing was sent there yet; `refusing`: it takes events, but not all; `failing`: it takes none;
- * `stopped`: it answered 410. `since` and `reason` speak of that. At most a thousand events are counted.
+ * `stopped`: it answered 410; `unknown`: what is stored of it cannot be read. `since` and `reason` speak of that. At most a thousand events
+ * are counted.
  */
 export interface WebhookStatus {
   readonly name: string;
   readonly host: string;
-  readonly state: 'waiting' | 'working' | 'refusing' | 'failing' | 'stopped';
+  readonly state: 'waiting' | 'working' | 'refusing' | 'failing' | 'stopped' | 'unknown';
   readonly since: Instant | null;
   readonly reason: string | null;
   readonly count: number;

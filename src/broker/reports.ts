@@ -9,8 +9,19 @@ const noCursor = refuse('InvalidRequest', 'after: is not the `next` of this list
 export function createReports({
   events,
   operations,
+  ownIdentity,
   registry,
-}: Pick<Parts, 'events' | 'operations' | 'registry'>): Pick<Roads, 'listEvents' | 'listOperations' | 'readiness'> {
+}: Pick<Parts, 'events' | 'operations' | 'ownIdentity' | 'registry'>): Pick<Roads, 'listEvents' | 'listOperations' | 'readiness'> {
+  /** Whether a vault is registered; null: the store does not answer. */
+  async function vaultsThere(): Promise<boolean | null> {
+    try {
+      return (await registry.readVaults()).length > 0;
+    } catch (error) {
+      if (!(error instanceof StoreAway)) throw error;
+      return null;
+    }
+  }
+
   return {
     async listEvents(request) {
       if (request.after !== null && !events.isCursor(request.after)) return noCursor;
@@ -25,13 +36,14 @@ export function createReports({
     },
 
     async readiness() {
-      try {
-        const vaults = await registry.readVaults();
-        return { missing: [], warnings: vaults.length === 0 ? ['no vault is registered'] : [] };
-      } catch (error) {
-        if (!(error instanceof StoreAway)) throw error;
-        return { missing: ['the store does not answer'], warnings: [] };
-      }
+      const [vaults, identity] = await Promise.all([vaultsThere(), ownIdentity.missing()]);
+      return {
+        missing: [
+          ...(vaults === null ? ['the store does not answer'] : []),
+          ...(identity === null ? [] : [`the broker's own identity has no token for vaults: ${identity}`]),
+        ],
+        warnings: vaults === false ? ['no vault is registered'] : [],
+      };
     },
   };
 }

@@ -1,26 +1,22 @@
 import type { LinkAccess } from '../domain/access.ts';
-import { done } from '../domain/refusal.ts';
-import type { ServerState } from '../domain/server.ts';
+import { done, refuse } from '../domain/refusal.ts';
+import { instant } from '../domain/time.ts';
 import type { Instant } from '../domain/time.ts';
 import type { Vault } from '../domain/vault.ts';
-import { standingAt } from '../policy/server-state.ts';
+import { placeFromCursor } from '../policy/worst-first.ts';
 import type { AccessSurvey } from '../ports/access-log.ts';
-import type { PageRequest } from '../ports/events.ts';
 import type { InstanceReport } from '../ports/instances.ts';
-import type { ServerStanding } from '../ports/registry.ts';
 import { Unreadable } from '../ports/store.ts';
 import type { Access } from './access.ts';
 import { sumOf } from './audit-permissions.ts';
-import { inTurns } from './in-turns.ts';
 import type { Hours } from './last-hour.ts';
 import type { Parts } from './parts.ts';
 import type { StatusView, Undelivered, VaultStatus } from './fleet-views.ts';
 import type { Roads } from './roads.ts';
+import { createServersStatus } from './servers-status.ts';
 import { liveReports, viewVault } from './views.ts';
 
-const namesARead = 1000;
-/** So many servers that are not online are looked up at once. */
-const lookUpsAtOnce = 16;
+const noCursor = refuse('InvalidRequest', 'after: is not the `next` of this list');
 
 /** What else the picture is made of. */
 export interface StatusSources {
@@ -35,61 +31,7 @@ export interface StatusSources {
  */
 export function createStatus(parts: Parts, access: Access, { hours, undelivered }: StatusSources): Pick<Roads, 'status'> {
   const { accessLog, audits, clock, registry } = parts;
-
-  /**
-   * Whether a server that is said not to be online is: a kill leaves such words behind, and each that is shown is looked up. Of one that cannot
-   * be read they are all that there is.
-   */
-  async function lookUp(listed: ServerStanding): Promise<ServerStanding | undefined> {
-    try {
-      const registered = await registry.readServer(listed.name);
-      if (registered === undefined) return undefined;
-      const { state, since, clock: running } = standingAt(registered.server, clock.now());
-      return { name: listed.name, state, since, clock: running };
-    } catch (error) {
-      if (!(error instanceof Unreadable)) throw error;
-      return listed;
-    }
-  }
-
-  /**
-   * Each name once, in the state that its standing says, and online if it has none. Names are read first: a server has its name before it has
-   * a standing, so that a new one is missing rather than taken to be online.
-   */
-  async function servers(request: PageRequest): Promise<StatusView['servers']> {
-    const names = new Set(await allOf((after) => registry.serverNames(after, namesARead), String));
-    const standings = await allOf(
-      (after) => registry.serversNotOnline(after, namesARead),
-      ({ name }) => name,
-    );
-    const out = new Map<string, ServerStanding>();
-    for (const one of standings) if (names.has(one.name)) out.set(one.name, { ...one, ...standingAt(one, clock.now()) });
-
-    const rest = [...out.values()].filter(({ name }) => request.after === null || name > request.after);
-    const listed = rest.slice(0, request.limit);
-    const lookedUp = new Map<string, ServerStanding | undefined>();
-    await inTurns(listed, lookUpsAtOnce, async (one) => void lookedUp.set(one.name, await lookUp(one)));
-    const shown: ServerStanding[] = [];
-    for (const { name } of listed) {
-      const found = lookedUp.get(name);
-      if (found === undefined) names.delete(name);
-      if (found === undefined || found.state === 'online') out.delete(name);
-      else {
-        out.set(name, found);
-        shown.push(found);
-      }
-    }
-    const byState: Record<ServerState, number> = {
-      online: names.size - out.size,
-      atRisk: 0,
-      inaccessible: 0,
-      needsRevalidation: 0,
-      pendingValidation: 0,
-    };
-    for (const { state } of out.values()) byState[state] += 1;
-    const next = rest.length > listed.length ? (listed.at(-1)?.name ?? null) : null;
-    return { total: names.size, byState, notOnline: { items: shown, next } };
-  }
+  const servers = createServersStatus(parts);
 
   async function vaultStatus(vault: Vault, reports: readonly InstanceReport[]): Promise<Pictured> {
     const [view, survey] = await Promise.all([viewVault(parts, vault, reports), surveyOf(vault.name)]);
@@ -117,7 +59,7 @@ export function createStatus(parts: Parts, access: Access, { hours, undelivered 
       const { latch, provenAt, ref } = one;
       if (latch !== null || provenAt === null || !isPrimary(one)) continue;
       const newest = Math.max(provenAt, access.provenAt(ref) ?? provenAt);
-      if (oldest === null || newest < oldest.provenAt) oldest = { ...one, provenAt };
+      if (oldest === null || newest < oldest.provenAt) oldest = { ...one, provenAt: instant(newest) };
     }
     return oldest && { server: oldest.ref.server, keyId: oldest.ref.keyId, vault: oldest.ref.vault, provenAt: oldest.provenAt };
   }
@@ -136,13 +78,15 @@ export function createStatus(parts: Parts, access: Access, { hours, undelivered 
   }
 
   return {
-    async status(request) {
+    async status({ after: cursor, limit }) {
+      const after = cursor === null ? null : placeFromCursor(cursor);
+      if (after === undefined) return noCursor;
       const vaults = [...(await registry.readVaults())].sort((a, b) => (a.name < b.name ? -1 : 1));
       const reports = await liveReports(parts);
       const [seen, lastHourOf, fleet, audit, waiting] = await Promise.all([
         Promise.all(vaults.map((vault) => vaultStatus(vault, reports))),
         hours.read(),
-        servers(request),
+        servers({ after, limit }),
         newestAudit(),
         undelivered(),
       ]);
@@ -162,16 +106,4 @@ export function createStatus(parts: Parts, access: Access, { hours, undelivered 
 interface Pictured {
   readonly view: Omit<VaultStatus, 'lastHour'>;
   readonly links: readonly LinkAccess[];
-}
-
-/** All pages of a list by name. `namesARead` entries make a full page. */
-async function allOf<T>(read: (after: string | null) => Promise<readonly T[]>, nameOf: (item: T) => string): Promise<readonly T[]> {
-  const all: T[] = [];
-  for (let after: string | null = null; ;) {
-    const some = await read(after);
-    all.push(...some);
-    const last = some.at(-1);
-    if (last === undefined || some.length < namesARead) return all;
-    after = nameOf(last);
-  }
 }

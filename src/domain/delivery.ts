@@ -37,12 +37,14 @@ export interface DeliveryState {
   readonly held: readonly HeldEvent[];
   /** The receiver as a whole takes nothing. */
   readonly failing: Failing | null;
-  /** The receiver answered 410: nothing is sent there any more. */
+  /** The receiver answered 410: nothing is sent to this address any more, and what waits dies as where a receiver fails. */
   readonly stoppedAt: Instant | null;
   /** What the receiver agreed to; null before it did. */
   readonly agreed: Agreement | null;
   readonly lastSentAt: Instant | null;
+  /** How many events were given up, and the last of them, in the order in which they were; absent in rows that are older than this field. */
   readonly deadLetters: number;
+  readonly lastDead?: readonly DeadLetter[];
   /** Who delivers now. One that lapsed is free. */
   readonly lease: { readonly holder: string; readonly until: Instant } | null;
 }

@@ -20,6 +20,8 @@ export const eventsPerPass = 500;
 /** More is neither held nor remembered (a row holds a megabyte): the delivery waits until there is room again. */
 export const mostHeld = 100;
 export const mostSettled = 3000;
+/** So many of the dead letters are shown. */
+export const mostLastDead = 20;
 /** So many subjects refused in a row, and none taken, and it is the receiver that fails. */
 export const refusalsThatMeanAway = 3;
 
@@ -56,11 +58,13 @@ export function leased({ lease }: DeliveryState, now: Instant): boolean {
 
 /**
  * Whether a pass has nothing to do but to move `from` on, and that only by some minutes: a state that is not written costs nothing.
- * @param fresh how many events of the log it has not settled and does not hold.
+ * @param fresh events of the log that it has not settled and does not hold, the oldest at least.
  */
-export function isIdle(state: DeliveryState, fresh: number, now: Instant): boolean {
-  if (state.stoppedAt !== null || leased(state, now) || !due(state.failing, now)) return true;
-  const waiting = fresh > 0 || firstHeld(state.held).some(({ failing }) => due(failing, now));
+export function isIdle(state: DeliveryState, fresh: readonly BrokerEvent[], now: Instant): boolean {
+  const { stoppedAt } = state;
+  if (leased(state, now) || !due(state.failing, now)) return true;
+  if (stoppedAt !== null) return ![...fresh, ...state.held.map(({ event }) => event)].some((event) => isDead(event, stoppedAt, now));
+  const waiting = fresh.length > 0 || firstHeld(state.held).some(({ failing }) => due(failing, now));
   return !waiting && span(state.from, now) < arrivesWithin * 3;
 }
 

@@ -8,7 +8,7 @@ export interface Deliveries {
    * @returns what `decide` answered, once it is stored; undefined where it left the state as it was.
    */
   change(webhook: string, decide: (stored: DeliveryState | undefined) => DeliveryState | null): Promise<DeliveryState | undefined>;
-  /** Keeps events that were given up; the same event twice is there once. */
+  /** Keeps events that were given up, all of them; the same event twice is there once. */
   bury(webhook: string, letters: readonly DeadLetter[]): Promise<void>;
   /** Events that were given up, by the time of the event, oldest first, at most `limit`. */
   deadLetters(webhook: string, limit: number): Promise<readonly DeadLetter[]>;

@@ -5,7 +5,7 @@ import type { BrokerEvent } from '../../src/domain/event.ts';
 import { instant, millis } from '../../src/domain/time.ts';
 import type { Instant } from '../../src/domain/time.ts';
 import { leaseLasts } from '../../src/policy/delivery.ts';
-import { StoreAway } from '../../src/ports/store.ts';
+import { StoreAway, Unreadable } from '../../src/ports/store.ts';
 import type { WebhookAnswer, Webhooks, WebhookTarget } from '../../src/ports/webhooks.ts';
 import { createMemoryDeliveries } from '../support/memory-deliveries.ts';
 import { createMemoryEventLog } from '../support/memory-event-log.ts';
@@ -34,13 +34,14 @@ function aRig(names: readonly string[] = ['ops']) {
     events,
     heard,
     asked,
+    address: 'address',
     answer: (_event: BrokerEvent, _target: WebhookTarget): WebhookAnswer<null> | Promise<WebhookAnswer<null>> => taken,
     agreement: { kind: 'taken', value: { ratePerMinute: null } } as Awaited<ReturnType<Webhooks['ask']>>,
     logged: [] as string[],
     sweep: (): Promise<Instant | null> => Promise.resolve(null),
     instance() {
       const webhooks: Webhooks = {
-        targets: names.map((name) => ({ name, host: `${name}.example`, address: 'address' })),
+        targets: names.map((name) => ({ name, host: `${name}.example`, address: rig.address })),
         ask: async (target) => {
           asked.push(target.name);
           return Promise.resolve(rig.agreement);
@@ -303,7 +304,73 @@ describe('P2: receivers that fail', () => {
     await passesFor(rig, one, 60 * minute);
     expect(rig.heard).toEqual(['e1']);
     expect(await one.undelivered()).toMatchObject({ count: 2, webhooks: [{ state: 'stopped' }] });
-    expect(rig.logged).toEqual(['a webhook answered 410: nothing is sent there any more']);
+    expect((await one.undelivered()).webhooks[0]?.reason).toMatch(/until its URL or KEYBROKER_WEBHOOK_ORIGIN is another/);
+    expect(rig.logged).toEqual(['a webhook answered 410: nothing is sent there until its URL or the origin is another']);
+  });
+
+  test('410: what waits for three days is given up, what is younger is heard at another address', async () => {
+    const { rig, one } = await started();
+    rig.answer = () => ({ kind: 'gone' });
+    await rig.publish('old');
+    await passesFor(rig, one, 2 * day);
+    await rig.publish('young', 'sql-b');
+    await passesFor(rig, one, day + minute);
+    expect(rig.heard).toEqual(['old']);
+    expect(await one.undelivered()).toMatchObject({
+      count: 1,
+      dead: 1,
+      webhooks: [{ state: 'stopped' }],
+      deadLetters: [{ id: 'old', reason: 'answered 410' }],
+    });
+    expect(rig.logged).toEqual([
+      'a webhook answered 410: nothing is sent there until its URL or the origin is another',
+      'events were given up',
+    ]);
+    rig.answer = () => taken;
+    rig.address = 'another address';
+    await rig.instance().pass();
+    expect(rig.heard).toEqual(['old', 'young']);
+    expect(rig.asked).toEqual(['ops', 'ops']);
+  });
+
+  test('of the dead letters the last are listed, the newest first, and all are counted and kept', async () => {
+    const { rig, one } = await started();
+    rig.answer = () => down;
+    await rig.publish('first');
+    await passesFor(rig, one, minute);
+    for (let n = 0; n < 30; n += 1) await rig.publish(`e${n}`, 'sql-a', instant(rig.clock.now() + n));
+    await passesFor(rig, one, 3 * day + 10 * minute);
+    const { dead, deadLetters } = await one.undelivered();
+    expect(dead).toBe(31);
+    expect(deadLetters.map(({ id }) => id)).toEqual(Array.from({ length: 20 }, (_, n) => `e${29 - n}`));
+    expect(await one.deliveries.deadLetters('ops', 100)).toHaveLength(31);
+  });
+
+  test('dead letters of a row that is older than their list are listed all the same', async () => {
+    const { rig, one } = await started();
+    const letter = { event: anEvent('old'), diedAt: instant(morning), reason: 'answered 500' };
+    await one.deliveries.bury('ops', [letter]);
+    await one.deliveries.change('ops', (stored) => (stored === undefined ? null : { ...stored, deadLetters: 1 }));
+    expect(await one.undelivered()).toMatchObject({ dead: 1, deadLetters: [{ id: 'old', diedAt: morning }] });
+    expect(rig.heard).toEqual([]);
+  });
+
+  test('what cannot be read costs its own webhook alone, and is told once', async () => {
+    const { rig, one } = await started(['bad', 'well']);
+    rig.store.before = (_access, key) => {
+      if (key === 'delivery/bad') throw new Unreadable('row `state` has schema 9');
+    };
+    await rig.publish('e1');
+    await passesFor(rig, one, minute);
+    expect(rig.heard).toEqual(['well:e1']);
+    expect(rig.logged).toEqual(['the delivery to a webhook waits: a row cannot be read']);
+    expect((await one.undelivered()).webhooks).toMatchObject([
+      { name: 'bad', state: 'unknown', reason: 'row `state` has schema 9', count: 0 },
+      { name: 'well', state: 'working' },
+    ]);
+    rig.store.before = undefined;
+    await passesFor(rig, one, minute);
+    expect(rig.heard).toEqual(['well:e1', 'bad:e1']);
   });
 
   test('a receiver that names a time is left alone until then', async () => {

@@ -2,10 +2,16 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type * as z from 'zod/mini';
 import { page as html, pageHeaders } from '../../src/http/page/page.ts';
-import { chromiumPath } from '../support/chromium.ts';
+import type { status as statusSchema } from '../../src/http/schemas/fleet.ts';
+import { chromiumPath, chromiumPlaces } from '../support/chromium.ts';
+
+type Status = z.output<typeof statusSchema>;
+type Vault = Status['vaults'][number];
 
 const minute = 60_000;
+const day = 24 * 60 * minute;
 const token = 'header.claims.signature';
 
 function ago(ms: number): string {
@@ -21,20 +27,24 @@ function clockFrom(firstDenialMs: number) {
 }
 
 /** Sixty minutes of which the first five were not seen; the circuit was open from 20 minutes ago until 3 minutes ago if `opened`. */
-function anHour(opened: boolean) {
+function anHour(opened: boolean): Vault['lastHour'] {
   const minutes = Array.from({ length: 60 }, (_, n) => n);
   return {
     from: ago(59 * minute),
     stepMs: minute,
     rate: minutes.map((n) => (n < 5 ? null : 0.1 + (n % 7) / 10)),
-    circuit: minutes.map((n) => (n < 5 ? null : opened && n >= 40 && n < 57 ? 'open' : 'closed')),
+    circuit: minutes.map((n) => (n < 5 ? null : opened && n >= 40 && n < 57 ? ('open' as const) : ('closed' as const))),
   };
 }
 
-function aVaultOf(name: string, changes: object = {}) {
+function aVaultOf(name: string, changes: Partial<Vault> = {}): Vault {
   return {
     name,
+    uri: `https://${name}.vault.azure.net`,
     region: 'westeurope',
+    geography: 'Europe',
+    kind: 'vault',
+    subscriptionId: '11111111-2222-4333-8444-555555555555',
     circuit: { state: 'closed', since: null, instances: { closed: 2, open: 0, halfOpen: 0 } },
     association: { used: 640, limit: 1000 },
     rate: { used: 120, limit: 950, windowMs: 10_000, byKeyType: {} },
@@ -47,8 +57,8 @@ function aVaultOf(name: string, changes: object = {}) {
   };
 }
 
-/** What the broker would answer; a test changes it. */
-function aStatus() {
+/** What the broker would answer; a test changes it. Typed by the schema, so that a field that is renamed there is missed here. */
+function aStatus(): Status {
   return {
     at: ago(0),
     servers: {
@@ -56,10 +66,10 @@ function aStatus() {
       byState: { online: 38, atRisk: 2, inaccessible: 1, needsRevalidation: 1, pendingValidation: 0 },
       notOnline: {
         items: [
-          { name: 'sql-late', state: 'atRisk', since: ago(minute), clock: clockFrom(2 * minute) },
-          { name: 'sql-soon', state: 'atRisk', since: ago(7 * minute), clock: clockFrom(8 * minute) },
-          { name: 'mysql-lost', state: 'needsRevalidation', since: ago(minute), clock: null },
           { name: '<b>sql</b>-gone', state: 'inaccessible', since: ago(30 * minute), clock: clockFrom(40 * minute) },
+          { name: 'sql-soon', state: 'atRisk', since: ago(7 * minute), clock: clockFrom(8 * minute) },
+          { name: 'sql-late', state: 'atRisk', since: ago(minute), clock: clockFrom(2 * minute) },
+          { name: 'mysql-lost', state: 'needsRevalidation', since: ago(minute), clock: null },
         ],
         next: null,
       },
@@ -69,21 +79,64 @@ function aStatus() {
       aVaultOf('kv-latched', { latches: { suspected: 1, confirmed: 3, unknown: 0 } }),
       aVaultOf('kv-unread', { latches: { suspected: 0, confirmed: 0, unknown: 2 } }),
       aVaultOf('kv-down', {
-        circuit: { state: 'open', since: ago(4 * minute), instances: {} },
+        circuit: { state: 'open', since: ago(4 * minute), instances: { closed: 0, open: 2, halfOpen: 0 } },
         outageSince: ago(5 * minute),
         failoverSince: ago(4 * minute),
         lastHour: anHour(true),
       }),
-      aVaultOf('kv-new', { lastHour: { ...anHour(false), rate: Array(60).fill(null), circuit: Array(60).fill(null) } }),
+      aVaultOf('kv-new', { lastHour: { ...anHour(false), rate: Array<null>(60).fill(null), circuit: Array<null>(60).fill(null) } }),
     ],
-    audit: { slot: '2026-11-22T06:00:00Z', finishedAt: ago(minute), errors: 2, warnings: 5 },
-    oldestProof: { server: 'sql-a', vault: 'kv-well', provenAt: ago(9 * minute) },
-    undeliveredEvents: { count: 3, dead: 0, webhooks: [{ name: 'ops', state: 'failing', reason: 'answered 503', count: 3 }] },
-    instances: [{}, {}],
+    audit: {
+      slot: '2026-11-22T06:00:00Z',
+      startedAt: ago(2 * minute),
+      finishedAt: ago(minute),
+      servers: 42,
+      links: 84,
+      errors: 2,
+      warnings: 5,
+      new: 1,
+      resolved: 0,
+      excessPermissions: 'checked',
+    },
+    oldestProof: { server: 'sql-a', keyId: 'https://kv-well.vault.azure.net/keys/a/1', vault: 'kv-well', provenAt: ago(9 * minute) },
+    undeliveredEvents: {
+      count: 3,
+      oldestAt: ago(minute),
+      dead: 0,
+      webhooks: [
+        {
+          name: 'ops',
+          host: 'ops.example',
+          state: 'failing',
+          since: ago(minute),
+          reason: 'answered 503',
+          count: 3,
+          oldestAt: null,
+          dead: 0,
+        },
+      ],
+      deadLetters: [],
+    },
+    instances: ['one', 'two'].map((instance) => ({
+      instance,
+      startedAt: ago(minute),
+      at: ago(0),
+      records: { issued: 0, waiting: 0, spilled: 0 },
+    })),
   };
 }
 
-let status: ReturnType<typeof aStatus>;
+const noneOut: Status['servers'] = {
+  total: 42,
+  byState: { online: 42, atRisk: 0, inaccessible: 0, needsRevalidation: 0, pendingValidation: 0 },
+  notOnline: { items: [], next: null },
+};
+
+/** For paragraphs of the page. */
+const textsAndKinds = (all: readonly { readonly textContent: string | null; readonly className: string }[]) =>
+  all.map((one) => [one.textContent, one.className]);
+
+let status: Status;
 let answerStatus: number;
 let asked: { path: string; authorization: string | undefined }[];
 
@@ -107,7 +160,9 @@ test('the page holds no secret and no data, and may run its own script alone', (
   expect(html).not.toMatch(/https?:\/\/(?!www\.w3\.org\/2000\/svg)|innerHTML|style="/);
 });
 
-describe.skipIf(chromiumPath === undefined)('the status page in Chromium', () => {
+const without = chromiumPath === undefined ? ` (skipped: none of ${chromiumPlaces.join(', ')} is there; install \`chromium\`)` : '';
+
+describe.skipIf(chromiumPath === undefined)(`the status page in Chromium${without}`, () => {
   let server: Server;
   let browser: Browser;
   let origin: string;
@@ -154,13 +209,16 @@ describe.skipIf(chromiumPath === undefined)('the status page in Chromium', () =>
   test('the worst comes first, with the time that is left; what the broker says is text and nothing else', async () => {
     const { page, wrong } = await open(`/status#token=${token}`);
     await page.getByRole('heading', { name: 'kv-well' }).waitFor();
-    expect(await page.locator('#servers h3').allTextContents()).toEqual(['<b>sql</b>-gone', 'mysql-lost', 'sql-soon', 'sql-late']);
+    expect(await page.locator('#servers h3').allTextContents()).toEqual(['<b>sql</b>-gone', 'sql-soon', 'sql-late', 'mysql-lost']);
     expect(await page.locator('#vaults h3').allTextContents()).toEqual(['kv-down', 'kv-latched', 'kv-unread', 'kv-well', 'kv-new']);
-    expect(await page.locator('#vaults li', { hasText: 'kv-unread' }).locator('.bad').textContent()).toContain('2 that cannot be read');
+    expect(await page.locator('#vaults li', { hasText: 'kv-unread' }).locator('.bad').textContent()).toContain(
+      '2 rows of access that cannot be read',
+    );
     expect(await page.locator('#servers li', { hasText: 'sql-soon' }).locator('.left').textContent()).toMatch(/^1 min \d+ s$/);
     expect(await page.getByRole('status').first().textContent()).toBe(
-      '4 servers are not online; the worst is <b>sql</b>-gone, Inaccessible.',
+      '4 servers are not online; the worst is <b>sql</b>-gone, Inaccessible; vault kv-down is down.',
     );
+    expect(await page.title()).toBe('(4 servers, 1 vault down) Key-operations broker');
     expect(wrong).toEqual([]);
     await page.context().close();
   });
@@ -178,6 +236,95 @@ describe.skipIf(chromiumPath === undefined)('the status page in Chromium', () =>
     expect(await drawn.locator('rect.use').count()).toBe(55);
     expect(await drawn.locator('rect.open').count()).toBe(17);
     expect(asked.map(({ path }) => path).filter((path) => path.startsWith('/v1/'))).toEqual(['/v1/status?limit=200']);
+    await page.context().close();
+  });
+
+  test('what is wrong is said of vaults too, and of one server as of one', async () => {
+    const saidOf = async (page: Page) => [await page.getByRole('status').first().textContent(), await page.title()];
+    status = { ...aStatus(), servers: { ...noneOut, byState: { ...noneOut.byState, online: 42 } } };
+    const { page } = await open(`/status#token=${token}`);
+    await page.getByRole('heading', { name: 'kv-well' }).waitFor();
+    expect(await saidOf(page)).toEqual(['All servers are online; vault kv-down is down.', '(1 vault down) Key-operations broker']);
+    const item = { name: 'sql-a', state: 'pendingValidation', since: ago(0), clock: null } as const;
+    status = {
+      ...aStatus(),
+      servers: { ...noneOut, byState: { ...noneOut.byState, online: 41, pendingValidation: 1 }, notOnline: { items: [item], next: null } },
+      vaults: [aVaultOf('kv-well')],
+    };
+    await page.reload();
+    await page.getByRole('heading', { name: 'sql-a' }).waitFor();
+    expect(await saidOf(page)).toEqual(['1 server is not online: sql-a, Waits for its protector.', '(1 server) Key-operations broker']);
+    await page.context().close();
+  });
+
+  test('the trouble has the colour, not what stands beside it: a closed circuit is well where a latch is the trouble', async () => {
+    const { page } = await open(`/status#token=${token}`);
+    await page.getByRole('heading', { name: 'kv-well' }).waitFor();
+    const coloured = (vault: string) => page.locator('#vaults li', { hasText: vault }).locator('p.word');
+    expect(await coloured('kv-latched').evaluateAll(textsAndKinds)).toEqual([
+      ['Circuit closed', 'word good'],
+      ['3 confirmed latches, 1 suspected latch', 'word bad'],
+    ]);
+    expect(await coloured('kv-well').evaluateAll(textsAndKinds)).toEqual([['Circuit closed', 'word good']]);
+    expect(await page.locator('#rest li', { hasText: 'Permission audit' }).textContent()).toContain('GET /v1/audits/2026-11-22T06:00:00Z');
+    await page.context().close();
+  });
+
+  test('events that were given up are a trouble for a day, and counted for ever', async () => {
+    const letter = {
+      webhook: 'ops',
+      id: 'e1',
+      type: 'keybroker.server.state',
+      subject: 'sql-a',
+      time: ago(day * 4),
+      reason: 'answered 400',
+    };
+    const shown = async (diedAt: string) => {
+      status = aStatus();
+      status.undeliveredEvents = { ...status.undeliveredEvents, count: 0, dead: 7, deadLetters: [{ ...letter, diedAt }] };
+      const { page } = await open(`/status#token=${token}`);
+      const card = page.locator('#rest li', { hasText: 'Events' });
+      await card.waitFor();
+      const seen = [await card.getAttribute('class'), await card.textContent()];
+      await page.context().close();
+      return seen;
+    };
+    expect(await shown(ago(2 * day))).toEqual(['card good', 'Events0 undelivered, 7 given up']);
+    const [kind, text] = await shown(ago(61 * minute));
+    expect(kind).toBe('card bad');
+    expect(text).toMatch(/7 given up, the last 1 h 1 min agoops did not hear keybroker\.server\.state of sql-a: answered 400$/);
+  });
+
+  test('a token that lapses leaves the last picture, marked as such; a fresh link in the same tab goes on', async () => {
+    const { page, wrong } = await open('/status');
+    await page.clock.install();
+    await page.reload();
+    const vault = page.getByRole('heading', { name: 'kv-well' });
+    await page.getByLabel(/Access token/).waitFor();
+    await page.goto(`${origin}/status#token=${token}`);
+    await vault.waitFor();
+    answerStatus = 401;
+    await page.clock.runFor(11_000);
+    await page.getByText('not current: the token is not valid any more').waitFor();
+    expect(await vault.isVisible()).toBe(true);
+    const field = page.getByLabel(/Access token/);
+    expect((await field.boundingBox())!.y).toBeLessThan((await vault.boundingBox())!.y);
+    expect(await page.title()).toMatch(/^\(not current\) \(4 servers/);
+    answerStatus = 200;
+    await page.goto(`${origin}/status#token=${token}`);
+    await page.getByText(/^As of [^(]+$/).waitFor();
+    expect(await field.isVisible()).toBe(false);
+    expect(page.url()).toBe(`${origin}/status`);
+    expect(wrong).toEqual([]);
+    await page.context().close();
+  });
+
+  test('an address whose token cannot be read asks for one', async () => {
+    const { page, wrong } = await open('/status#token=%zz');
+    await page.getByText('The address holds no token that can be read.').first().waitFor();
+    expect(await page.getByLabel(/Access token/).isVisible()).toBe(true);
+    expect(page.url()).toBe(`${origin}/status`);
+    expect(wrong).toEqual([]);
     await page.context().close();
   });
 

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { untilTrue, useJourneys } from '../support/journeys.ts';
-import type { Traveller } from '../support/journeys.ts';
+import type { Fleet, Traveller } from '../support/journeys.ts';
 
 /* F1: the token service is no vault. */
 const journeys = useJourneys({ instances: 2 });
@@ -16,9 +16,14 @@ async function identityOf(traveller: Traveller, at: number): Promise<Overview['i
   return identity;
 }
 
-/** An instance that holds no token yet. */
+/** An instance that holds no token yet but that of the broker's own identity, which its readiness rests on. */
 async function freshInstance(traveller: Traveller): Promise<number> {
   return (await traveller.control<{ instance: number }>('POST /instances')).instance;
+}
+
+/** A server whose identity is not the broker's own. */
+async function fleetOfAnother(traveller: Traveller): Promise<Fleet> {
+  return traveller.fleet({ identityClientId: (await identityOf(traveller, 2)).clientId });
 }
 
 describe('the token service down', () => {
@@ -38,7 +43,7 @@ describe('the token service down', () => {
     'F1: without a token: IdentityUnavailable when it is %s, no failover, no open circuit, no latch',
     async (fault, context) => {
       const traveller = journeys.begin(context);
-      const fleet = await traveller.fleet();
+      const fleet = await fleetOfAnother(traveller);
       const { dek, wrappedDek } = await traveller.wrapped(fleet);
       const instance = await freshInstance(traveller);
       await traveller.clearCalls(fleet.west, fleet.north);
@@ -64,7 +69,7 @@ describe('the token service down', () => {
 
   it('F1: a token that comes late leaves the vault too little time: that is no outage of the vault, and nothing fails over', async (context) => {
     const traveller = journeys.begin(context);
-    const fleet = await traveller.fleet();
+    const fleet = await fleetOfAnother(traveller);
     const { dek, wrappedDek } = await traveller.wrapped(fleet);
     const instance = await freshInstance(traveller);
     await traveller.control('PUT /identity/fault', { fault: 'slow', ms: 1500 });
@@ -77,7 +82,7 @@ describe('the token service down', () => {
 
   it('T27: an identity that is no longer assigned is a revocation: refused, latched, never failed over', async (context) => {
     const traveller = journeys.begin(context);
-    const fleet = await traveller.fleet();
+    const fleet = await fleetOfAnother(traveller);
     const { wrappedDek } = await traveller.wrapped(fleet);
     const instance = await freshInstance(traveller);
     await traveller.control('PUT /identity/fault', { fault: 'notFound' });

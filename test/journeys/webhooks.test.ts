@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { TableClient } from '@azure/data-tables';
 import { Webhook as StandardWebhook } from 'standardwebhooks';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { startEnvironment, type Environment } from '../local/environment.ts';
@@ -28,7 +29,12 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${String((receiver.address() as AddressInfo).port)}/`;
   environment = await startEnvironment({
-    settings: { KEYBROKER_WEBHOOKS: JSON.stringify([{ name: 'ops', url, secret }]) },
+    settings: {
+      KEYBROKER_WEBHOOKS: JSON.stringify([
+        { name: 'ops', url, secret },
+        { name: 'away', url: 'http://127.0.0.1:9/', secret },
+      ]),
+    },
   });
 }, 60_000);
 
@@ -38,22 +44,43 @@ afterAll(async () => {
   receiver.close();
 }, 30_000);
 
-test('P2: what happened is heard without waiting for a timer, signed, and the status says that nothing waits', async () => {
-  await vi.waitUntil(() => heard.some(({ type }) => type === 'keybroker.protector.changed'), { timeout: 20_000 });
-  expect(asked).toEqual(['keybroker']);
+interface Status {
+  readonly undeliveredEvents: { readonly webhooks: readonly { readonly name: string; readonly state: string; readonly count: number }[] };
+}
+
+/** @returns undefined where there is no status document. */
+async function webhooksShown(): Promise<Status['undeliveredEvents']['webhooks'] | undefined> {
   const { token } = (await request<{ token: string }>(environment.control, 'POST /tokens', { body: { roles: ['KeyBroker.Auditor'] } }))
     .body;
   const [broker] = environment.brokers.list();
-  interface Status {
-    readonly undeliveredEvents: { readonly count: number; readonly webhooks: readonly { readonly name: string; readonly state: string }[] };
-  }
-  const status = await vi.waitUntil(
+  const answer = await request<Status>(broker!.url, 'GET /v1/status', { token });
+  return answer.status === 200 ? answer.body.undeliveredEvents.webhooks : undefined;
+}
+
+test('P2: what happened is heard without waiting for a timer, signed, and the status says that nothing waits', async () => {
+  await vi.waitUntil(() => heard.some(({ type }) => type === 'keybroker.protector.changed'), { timeout: 20_000 });
+  expect(asked).toEqual(['keybroker']);
+  const webhooks = await vi.waitUntil(
     async () => {
-      const answer = await request<Status>(broker!.url, 'GET /v1/status', { token });
-      return answer.status === 200 && answer.body.undeliveredEvents.count === 0 && answer.body;
+      const seen = await webhooksShown();
+      return seen?.[0]?.count === 0 && seen[1]?.state === 'failing' && seen;
     },
     { timeout: 20_000 },
   );
-  expect(status.undeliveredEvents.webhooks).toMatchObject([{ name: 'ops', state: 'working' }]);
+  expect(webhooks).toMatchObject([
+    { name: 'ops', state: 'working' },
+    { name: 'away', state: 'failing', reason: 'cannot be reached' },
+  ]);
   expect(new Set(heard.map(({ id }) => id)).size).toBe(heard.length);
+});
+
+test('P2: what is stored of a webhook by a newer broker costs its own line of the status, and no other', async () => {
+  const options = { allowInsecureConnection: true };
+  const table = TableClient.fromConnectionString(environment.storage.connectionString(), 'keybrokerdeliveries', options);
+  await table.upsertEntity({ partitionKey: 'away', rowKey: 'state', schema: 9, json: '{}' }, 'Replace');
+  const webhooks = await webhooksShown();
+  expect(webhooks).toMatchObject([
+    { name: 'ops', state: 'working' },
+    { name: 'away', state: 'unknown', reason: 'row `state` has schema 9, this broker knows up to 2: update it' },
+  ]);
 });

@@ -4,15 +4,23 @@ import { callerToken, hostToken } from './callers.ts';
 import { startEnvironment } from './environment.ts';
 import type { Environment, EnvironmentPorts } from './environment.ts';
 import { onParentGone } from './parent.ts';
+import { shellSettings } from './shell-settings.ts';
 
-/** `npm start [-- --instances N]`: the local environment on its usual ports, until Ctrl-C. */
+/** `npm start [-- --instances N]`: the local environment on its usual ports, until Ctrl-C, with the settings of the shell. */
 const ports: EnvironmentPorts = { control: 7070, broker: 7071, blob: 10_000, queue: 10_001, table: 10_002 };
 const mostInstances = 16;
+/** Of the token for the status page, which is left open on a wall for a day's work. */
+const pageTokenS = 12 * 3600;
 
 try {
   const instances = readInstances();
   await assertFree([ports.control, ports.blob, ports.queue, ports.table, ...Array.from({ length: instances }, (_, n) => ports.broker + n)]);
-  const environment = await startEnvironment({ ports, instances, onLine: (line) => console.log(line) });
+  const { taken: settings, leftOut } = shellSettings(process.env);
+  // Names alone: some values are secrets.
+  if (Object.keys(settings).length > 0) console.log(`Settings of this shell: ${Object.keys(settings).join(', ')}`);
+  if (leftOut.length > 0)
+    console.log(`Settings of this shell that are left out, since the local environment has its own: ${leftOut.join(', ')}`);
+  const environment = await startEnvironment({ ports, instances, settings, onLine: (line) => console.log(line) });
   stopOnSignal(environment);
   console.log(greeting(environment));
 } catch (error) {
@@ -75,7 +83,7 @@ The local environment is ready. Ctrl-C stops it.
   tables         http://127.0.0.1:${String(storage.ports.table)}/devstoreaccount1
   issuer         ${issuer.issuer}
   authority      ${ca}
-  status page    ${broker.url}/status#token=${callerToken(issuer, { roles: ['KeyBroker.Auditor'] })}
+  status page    ${broker.url}/status#token=${callerToken(issuer, { roles: ['KeyBroker.Auditor'], expiresIn: pageTokenS })}
 
 Wrap a key (the token is good for an hour):
 

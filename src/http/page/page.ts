@@ -15,7 +15,6 @@ export const page = `<!doctype html>
 <main>
 <p id="news" class="soft" role="status"></p>
 <form id="in" hidden>
-<p id="why" class="word"></p>
 <label for="token">Access token with the app role KeyBroker.Auditor or KeyBroker.Operator</label>
 <input id="token" type="password" autocomplete="off" spellcheck="false" required>
 <button>Show the fleet</button>
@@ -25,7 +24,7 @@ export const page = `<!doctype html>
 <h2>Servers that are not online</h2>
 <p id="all-well">None.</p>
 <ul id="servers" class="grid"></ul>
-<p id="more" class="soft" hidden>There are more: this list is cut.</p>
+<p id="more" class="soft" hidden></p>
 <h2>Vaults</h2>
 <ul id="vaults" class="grid"></ul>
 <h2>Audit, proofs and events</h2>

@@ -4,7 +4,7 @@
  */
 export const script = String.raw`
 'use strict';
-const every = 10e3;
+const every = 10e3, day = 86400e3, heading = document.title;
 const byId = (id) => document.getElementById(id);
 const kept = (name, fallback) => { try { return JSON.parse(sessionStorage.getItem(name)) ?? fallback; } catch { return fallback; } };
 const keep = (name, value) => { try { sessionStorage.setItem(name, JSON.stringify(value)); } catch { /* A full or forbidden storage: the token is asked for at the next load. */ } };
@@ -15,39 +15,48 @@ function make(tag, attributes, ...children) {
   return node;
 }
 
-let token = kept('keybroker.token', null), shown = null, offset = 0, timer, asking = 0;
-const given = /^#token=(.+)$/.exec(location.hash);
-if (given) {
-  // Gone from the address bar and from the browser's history before anything is sent.
+let token = kept('keybroker.token', null), shown = null, offset = 0, timer, asking = 0, byHand = false;
+
+// Gone from the address bar and from the browser's history before anything is sent.
+function takeFromAddress() {
+  const given = /^#token=(.*)$/.exec(location.hash);
+  if (!given) return false;
   history.replaceState(null, '', location.pathname);
-  token = decodeURIComponent(given[1]);
-  keep('keybroker.token', token);
+  try { useToken(decodeURIComponent(given[1])); } catch { signIn('The address holds no token that can be read.'); }
+  return true;
+}
+
+function useToken(text) {
+  if (text === '') return signIn('An access token is needed.');
+  token = text; keep('keybroker.token', token);
+  byId('in').hidden = true; byId('out').hidden = false;
+  void poll();
 }
 
 function signIn(why) {
-  clearTimeout(timer); asking += 1; token = null; shown = null; sessionStorage.removeItem('keybroker.token');
-  byId('fleet').hidden = true; byId('out').hidden = true; byId('in').hidden = false;
-  byId('why').textContent = why; byId('news').textContent = why;
-  byId('token').focus();
+  clearTimeout(timer); asking += 1; token = null; sessionStorage.removeItem('keybroker.token');
+  byId('out').hidden = true; byId('in').hidden = false;
+  byId('news').textContent = why;
+  // A picture on a wall stays, with its time, until somebody gives a new token.
+  if (shown) connected('the token is not valid any more');
+  if (!shown || byHand) byId('token').focus();
+}
+function forget() {
+  shown = null; byId('fleet').hidden = true; byId('age').textContent = ''; document.title = heading;
 }
 byId('in').addEventListener('submit', (event) => {
   event.preventDefault();
-  token = byId('token').value.trim(); byId('token').value = '';
-  if (token === '') return signIn('An access token is needed.');
-  keep('keybroker.token', token); start();
+  const text = byId('token').value.trim(); byId('token').value = '';
+  byHand = true; useToken(text);
 });
-byId('out').addEventListener('click', () => { sessionStorage.clear(); signIn('You are signed out.'); });
+byId('out').addEventListener('click', () => { sessionStorage.clear(); forget(); signIn('You are signed out.'); });
+addEventListener('hashchange', takeFromAddress);
 
 async function read(path) {
   const answer = await fetch(path, { headers: { authorization: 'Bearer ' + token }, cache: 'no-store', signal: AbortSignal.timeout(every * 2) });
   if (answer.ok) return answer.json();
   const body = await answer.json().catch(() => ({}));
   throw Object.assign(new Error(body.title ?? 'the broker answered ' + answer.status), { status: answer.status });
-}
-
-function start() {
-  byId('in').hidden = true; byId('out').hidden = false;
-  void poll();
 }
 
 async function poll() {
@@ -57,11 +66,11 @@ async function poll() {
     const status = await read('/v1/status?limit=200');
     if (mine !== asking) return;
     offset = Date.parse(status.at) - Date.now();
-    shown = status; show(); connected(null);
+    shown = status; byHand = false; show(); connected(null);
   } catch (error) {
     if (mine !== asking) return;
     if (error.status === 401) return signIn('The token is not valid, or no longer. Give a new one.');
-    if (error.status === 403) return signIn('This needs the app role KeyBroker.Auditor or KeyBroker.Operator.');
+    if (error.status === 403) return forget(), signIn('This needs the app role KeyBroker.Auditor or KeyBroker.Operator.');
     connected(error.status ? error.message : 'the broker does not answer');
   }
   timer = setTimeout(poll, every);
@@ -69,44 +78,71 @@ async function poll() {
 
 function connected(trouble) {
   byId('age').className = trouble ? 'word bad' : 'soft';
-  byId('age').textContent = (shown ? 'As of ' + new Date(shown.at).toLocaleTimeString() : '') + (trouble ? ' (not current: ' + trouble + ')' : '');
+  byId('fleet').className = trouble ? 'stale' : '';
+  const at = shown && new Date(shown.at);
+  byId('age').textContent = (at ? 'As of ' + (trouble ? at.toLocaleString() : at.toLocaleTimeString()) : '') + (trouble ? ' (not current: ' + trouble + ')' : '');
+  document.title = (trouble ? '(not current) ' : '') + (shown ? troubles(shown).short : '') + heading;
 }
 
+const now = () => Date.now() + offset;
 const span = (ms) => {
   const s = Math.max(0, Math.floor(ms / 1000)), h = Math.floor(s / 3600), m = Math.floor(s / 60) % 60;
   return h > 0 ? h + ' h ' + m + ' min' : m > 0 ? m + ' min ' + (s % 60) + ' s' : s + ' s';
 };
 const states = {
-  inaccessible: ['bad', 'Inaccessible', 'healsUntil', 'left to heal by itself'], needsRevalidation: ['bad', 'Needs revalidation by a person'],
-  atRisk: ['warn', 'At risk', 'inaccessibleAt', 'left until it is inaccessible'], pendingValidation: ['', 'Waits for its protector'], online: ['good', 'Online'],
+  inaccessible: ['bad', 'Inaccessible', 'healsUntil', 'left to heal by itself'], atRisk: ['warn', 'At risk', 'inaccessibleAt', 'left until it is inaccessible'],
+  needsRevalidation: ['bad', 'Needs revalidation by a person'], pendingValidation: ['', 'Waits for its protector'], online: ['good', 'Online'],
 };
 const order = Object.keys(states);
 const endOf = ({ state, clock }) => (clock && states[state][2] ? Date.parse(clock[states[state][2]]) : null);
+const many = (n, one, more) => n + ' ' + (n === 1 ? one : more);
+const listed = (names) => names.slice(0, 3).join(', ') + (names.length > 3 ? ' and ' + (names.length - 3) + ' more' : '');
+const isDown = ({ circuit, outageSince }) => circuit.state === 'open' || outageSince !== null;
+
+// What is wrong, in a sentence for people and in short for the title of the tab.
+function troubles({ servers, vaults }) {
+  const n = servers.total - servers.byState.online, [worst] = servers.notOnline.items, down = vaults.filter(isDown).map((vault) => vault.name);
+  const ofServers = n === 0 ? 'All servers are online' : many(n, 'server is', 'servers are') + ' not online' + (worst ? (n === 1 ? ': ' : '; the worst is ') + worst.name + ', ' + states[worst.state][1] : '');
+  const ofVaults = down.length === 0 ? '' : '; ' + (down.length === 1 ? 'vault ' : 'vaults ') + listed(down) + (down.length === 1 ? ' is down' : ' are down');
+  const short = [n > 0 && many(n, 'server', 'servers'), down.length > 0 && many(down.length, 'vault', 'vaults') + ' down'].filter(Boolean).join(', ');
+  return { sentence: ofServers + ofVaults + '.', short: short && '(' + short + ') ' };
+}
 
 function show() {
   byId('fleet').hidden = false;
   const { servers, vaults, audit, oldestProof, undeliveredEvents: events, instances } = shown;
-  const items = [...servers.notOnline.items].sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state) || (endOf(a) ?? 0) - (endOf(b) ?? 0));
+  const { items, next } = servers.notOnline;
   byId('servers').replaceChildren(...items.map(serverCard));
   byId('all-well').hidden = items.length > 0;
-  byId('more').hidden = servers.notOnline.next === null;
-  const rank = ({ circuit, outageSince, latches }) => (circuit.state === 'open' || outageSince ? 0 : latches.confirmed + latches.suspected + latches.unknown > 0 || circuit.state === 'halfOpen' ? 1 : 2);
+  byId('more').hidden = next === null;
+  byId('more').textContent = 'These are the worst; ' + (servers.total - servers.byState.online - items.length) + ' more are not online.';
+  const rank = (vault) => (isDown(vault) ? 0 : vault.latches.confirmed + vault.latches.suspected + vault.latches.unknown > 0 || vault.circuit.state === 'halfOpen' ? 1 : 2);
   byId('vaults').replaceChildren(...[...vaults].sort((a, b) => rank(a) - rank(b) || b.rate.used / b.rate.limit - a.rate.used / a.rate.limit).map((vault) => vaultCard(vault, rank(vault))));
   byId('counts').replaceChildren(...order.map((state) => number(servers.byState[state], states[state][1])), number(vaults.length, 'vaults'), number(instances.length, 'instances'));
-  byId('rest').replaceChildren(
-    fact(audit && audit.errors > 0 ? 'bad' : '', 'Permission audit', audit ? audit.slot + ': ' + audit.errors + ' errors, ' + audit.warnings + ' warnings' + (audit.finishedAt ? '' : ', under way') : 'none yet'),
-    fact('', 'Oldest proof', oldestProof ? oldestProof.server + ', ' + span(Date.now() + offset - Date.parse(oldestProof.provenAt)) + ' ago, in ' + oldestProof.vault : 'none'),
-    fact(events.dead > 0 ? 'bad' : events.count > 0 ? 'warn' : 'good', 'Events', events.count + ' undelivered, ' + events.dead + ' given up'),
-    ...events.webhooks.map((one) => fact({ stopped: 'bad', failing: 'bad', refusing: 'warn' }[one.state] ?? 'good', 'Webhook ' + one.name, one.state + (one.reason ? ': ' + one.reason : '') + ', ' + one.count + ' waiting')),
-  );
-  const news = items.length === 0 ? 'All servers are online.' : servers.total - servers.byState.online + ' servers are not online; the worst is ' + items[0].name + ', ' + states[items[0].state][1] + '.';
+  byId('rest').replaceChildren(auditCard(audit),
+    fact('', 'Oldest proof', oldestProof ? oldestProof.server + ', ' + span(now() - Date.parse(oldestProof.provenAt)) + ' ago, in ' + oldestProof.vault : 'none'),
+    eventsCard(events),
+    ...events.webhooks.map((one) => fact({ stopped: 'bad', failing: 'bad', unknown: 'bad', refusing: 'warn' }[one.state] ?? 'good', 'Webhook ' + one.name, one.state + (one.reason ? ': ' + one.reason : '') + ', ' + one.count + ' waiting')));
+  const news = troubles(shown).sentence;
   if (byId('news').textContent !== news) byId('news').textContent = news;
-  document.title = (items.length === 0 ? '' : '(' + (servers.total - servers.byState.online) + ') ') + 'Key-operations broker';
   tick();
 }
 
+function auditCard(audit) {
+  if (!audit) return fact('', 'Permission audit', 'none yet');
+  return fact(audit.errors > 0 ? 'bad' : '', 'Permission audit', audit.slot + ': ' + many(audit.errors, 'error', 'errors') + ', ' + many(audit.warnings, 'warning', 'warnings') + (audit.finishedAt ? '' : ', under way'),
+    'Findings: GET /v1/audits/' + audit.slot);
+}
+
+// What was given up stays counted; it is a trouble for a day.
+function eventsCard({ count, dead, deadLetters }) {
+  const recent = deadLetters.filter(({ diedAt }) => now() - Date.parse(diedAt) < day).sort((a, b) => Date.parse(b.diedAt) - Date.parse(a.diedAt));
+  return fact(recent.length > 0 ? 'bad' : count > 0 ? 'warn' : 'good', 'Events', count + ' undelivered, ' + dead + ' given up' + (recent.length > 0 ? ', the last ' + span(now() - Date.parse(recent[0].diedAt)) + ' ago' : ''),
+    ...recent.slice(0, 3).map(({ webhook, type, subject, reason }) => webhook + ' did not hear ' + type + ' of ' + subject + ': ' + reason));
+}
+
 const number = (value, what) => make('li', null, make('b', null, String(value)), what);
-const fact = (kind, title, text) => make('li', { class: 'card ' + kind }, make('h3', null, title), make('p', null, text));
+const fact = (kind, title, text, ...more) => make('li', { class: 'card ' + kind }, make('h3', null, title), make('p', null, text), ...more.map((line) => make('p', { class: 'soft' }, line)));
 
 function serverCard(server) {
   const [kind, word, , what] = states[server.state], end = endOf(server);
@@ -119,10 +155,15 @@ function vaultCard(vault, rank) {
   const word = 'Circuit ' + { closed: 'closed', open: 'OPEN', halfOpen: 'half open' }[circuit.state] + (outageSince ? ', no answer since ' + new Date(outageSince).toLocaleTimeString() : '')
     + (failoverSince ? ', standbys serve' : '');
   const ms = (value) => (value === null ? '–' : value + ' ms');
-  return make('li', { class: 'card ' + ['bad', 'warn', 'good'][rank] }, make('h3', null, name), make('p', { class: 'word' }, word),
+  return make('li', { class: 'card ' + ['bad', 'warn', 'good'][rank] }, make('h3', null, name), make('p', { class: 'word ' + { closed: outageSince ? 'bad' : 'good', open: 'bad', halfOpen: 'warn' }[circuit.state] }, word),
     make('p', { class: 'soft' }, region + ' · ' + Math.round((100 * rate.used) / rate.limit) + ' % of the rate, ' + association.used + ' of ' + association.limit + ' points · p50 ' + ms(latencyMs.p50) + ', p99 ' + ms(latencyMs.p99)),
-    make('p', latches.confirmed + latches.unknown > 0 ? { class: 'word bad' } : null, latches.confirmed + ' confirmed latches, ' + latches.suspected + ' suspected' + (latches.unknown > 0 ? ', ' + latches.unknown + ' that cannot be read' : '')),
+    latchLine(latches),
     picture(vault), make('div', { class: 'scale', 'aria-hidden': 'true' }, make('span', null, '1 h ago'), make('span', null, 'rate used, circuit below'), make('span', null, 'now')));
+}
+
+function latchLine({ confirmed, suspected, unknown }) {
+  const said = [confirmed > 0 && many(confirmed, 'confirmed latch', 'confirmed latches'), suspected > 0 && many(suspected, 'suspected latch', 'suspected latches'), unknown > 0 && many(unknown, 'row', 'rows') + ' of access that cannot be read: no failover'].filter(Boolean);
+  return make('p', said.length === 0 ? null : { class: 'word ' + (confirmed + unknown > 0 ? 'bad' : 'warn') }, said.length === 0 ? 'No latches' : said.join(', '));
 }
 
 // A column a minute: how much of the rate was used, and below it the circuit. Minutes in which nobody looked stay empty.
@@ -139,8 +180,8 @@ function picture({ lastHour: { rate, circuit, stepMs } }) {
 }
 
 function tick() {
-  for (const node of document.querySelectorAll('[data-end]')) node.textContent = span(Number(node.dataset.end) - Date.now() - offset);
+  for (const node of document.querySelectorAll('[data-end]')) node.textContent = span(Number(node.dataset.end) - now());
 }
 setInterval(tick, 1000);
-if (token === null) signIn(''); else start();
+if (!takeFromAddress()) token === null ? signIn('') : useToken(token);
 `;

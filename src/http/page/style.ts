@@ -12,14 +12,15 @@ p { margin: 4px 0; } .soft { color: var(--soft); } [hidden] { display: none !imp
 .grid { display: grid; gap: 12px; grid-template-columns: repeat(auto-fill, minmax(min(100%, 320px), 1fr)); list-style: none; margin: 0; padding: 0; }
 .card { background: var(--card); border: 1px solid var(--line); border-left: 6px solid var(--line); border-radius: 6px; padding: 12px 14px; min-width: 0; }
 .bad { border-left-color: var(--bad); } .warn { border-left-color: var(--warn); } .good { border-left-color: var(--good); }
-.bad > .word, .word.bad { color: var(--bad); } .warn > .word { color: var(--warn); } .good > .word { color: var(--good); }
+.bad > .word { color: var(--bad); } .warn > .word { color: var(--warn); } .good > .word { color: var(--good); }
+.word.bad { color: var(--bad); } .word.warn { color: var(--warn); } .word.good { color: var(--good); } .stale .card, .stale .numbers li { border-style: dashed; }
 .word { font-weight: 600; } .left { font-size: 1.9rem; font-weight: 650; margin: 2px 0; }
 .numbers { display: flex; flex-wrap: wrap; gap: 10px; list-style: none; padding: 0; margin: 12px 0 0; }
 .numbers li { background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: 8px 14px; } .numbers b { display: block; font-size: 1.5rem; line-height: 1.15; }
 svg { display: block; width: 100%; height: 72px; margin-top: 8px; } .use { fill: var(--use); }
 .axis { stroke: var(--line); stroke-width: 1; vector-effect: non-scaling-stroke; } .closed { fill: var(--good); } .open { fill: var(--bad); } .halfOpen { fill: var(--warn); }
 .scale { display: flex; justify-content: space-between; font-size: .8rem; color: var(--soft); }
-form { max-width: 560px; } label { display: block; font-weight: 600; margin-bottom: 6px; }
+form { max-width: 560px; margin-bottom: 20px; } label { display: block; font-weight: 600; margin-bottom: 6px; }
 input { width: 100%; font: inherit; padding: 8px 10px; border: 1px solid var(--soft); border-radius: 6px; background: var(--card); color: inherit; }
 button { font: inherit; font-weight: 600; padding: 8px 16px; border: 1px solid var(--soft); border-radius: 6px; background: var(--card); color: inherit; cursor: pointer; }
 form button { margin-top: 10px; } header button { margin-left: auto; padding: 4px 12px; }

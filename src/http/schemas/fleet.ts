@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { circuitState, count, finding, findingFields, keyId, ms, next, standing, text, time, vaultFields } from './answers.ts';
+import { circuitState, count, finding, findingFields, keyId, ms, next, standing, text, thumbprint, time, vaultFields } from './answers.ts';
 import { named, serverName, slot } from './words.ts';
 
 /* Audits, drills and the status document; see `answers.ts`. */
@@ -40,21 +40,33 @@ export const drill = z
   .object({
     server: text,
     at: time,
+    by: text,
+    requestId: text,
     ok: z.boolean(),
+    primaries: z.array(z.object({ keyId, role: z.enum(['protector', 'additional']), thumbprint, vault: text, provenAt: z.nullable(time) })),
     standbys: z.array(
       z.object({
         keyId,
+        standbyOf: keyId,
+        thumbprint,
         vault: text,
         region: text,
         ok: z.boolean(),
+        result: z.enum(['proven', 'failed', 'notProven']),
         provenAt: z.nullable(time),
         latencyMs: z.nullable(ms),
+        association: z.object({ used: count, limit: count, ofServer: count }),
+        record: text,
         findings: z.array(finding),
       }),
     ),
     findings: z.array(finding),
   })
-  .register(named, { id: 'Drill', description: 'Whether a failover of the server would work now, proven at each standby.' });
+  .register(named, {
+    id: 'Drill',
+    description:
+      'Whether a failover of the server would work now, proven at each standby; `by` is the object id of who asked. A standby is `proven` where it unwrapped in this drill what its primary had wrapped, `notProven` where its vault was not asked or did not say: its findings tell why. `provenAt` is the newest proof. `association` is in points: what a failover of every server would bring to the vault is in `used` already, `ofServer` of them by this one. `record` is the place of the record that `GET /v1/operations` keeps of it.',
+  });
 
 const lastHour = z
   .object({
@@ -98,7 +110,7 @@ export const status = z
         z.object({
           name: text,
           host: text,
-          state: z.enum(['waiting', 'working', 'refusing', 'failing', 'stopped']),
+          state: z.enum(['waiting', 'working', 'refusing', 'failing', 'stopped', 'unknown']),
           since: z.nullable(time),
           reason: z.nullable(text),
           count,
