@@ -7,6 +7,7 @@ import { insightsTarget } from './adapters/insights-target.ts';
 import { createKeyVaults } from './adapters/key-vault/key-vaults.ts';
 import { createSecondResolver } from './adapters/key-vault/resolver.ts';
 import { createTransport } from './adapters/key-vault/transport.ts';
+import { createOwnIdentity } from './adapters/own-identity.ts';
 import { createPermissions } from './adapters/permissions.ts';
 import { standardLog } from './adapters/log.ts';
 import { storeCredential } from './adapters/store-credential.ts';
@@ -156,13 +157,14 @@ function start(settings: Settings, warnings: readonly string[]): Broker {
         serviceShare: budgets.serviceShare,
         probeShare: budgets.probeShare,
         leaseMs: budgets.leaseMs,
+        attemptMs: rules.attemptMs,
         clockSkewMs,
         awayShare: budgets.storeAwayShare,
       },
       onTight: (vault) =>
-        void events
-          .publish([{ id: clock.uuid(), type: 'keybroker.budget.tight', subject: vault, time: clock.now(), data: { reason: 'throttled' } }])
-          .catch(storeAwayIsExpected),
+        events.publish([
+          { id: clock.uuid(), type: 'keybroker.budget.tight', subject: vault, time: clock.now(), data: { reason: 'throttled' } },
+        ]),
     }),
   );
 
@@ -176,10 +178,11 @@ function start(settings: Settings, warnings: readonly string[]): Broker {
     webhooks: createWebhooks({ ...settings.webhooks, clock }),
     accessLog: createAccessLog(store, clock, outbox, tell),
     association: createAssociationLedger(store, clock, (counts) => associationPoints(counts, rules.association), tell),
-    audits: createAuditStore(store, outbox),
+    audits: createAuditStore(store, outbox, tell),
     instances: createInstances(store, tell),
     history: createHistory(store),
     controlPlane: createControlPlane({ clock, identities, endpoint: settings.controlPlane.endpoint }),
+    ownIdentity: createOwnIdentity({ clock, identities, hostSuffix: settings.wire.vaultHostSuffixes[0]?.suffix ?? '.vault.azure.net' }),
     permissions: createPermissions({ clock, identities, endpoint: settings.controlPlane.endpoint }),
     circuits: createCircuits({ clock, ...settings.circuits, onChange: ({ vault, state }) => void told.circuitChanged?.(vault, state) }),
     admission,
@@ -214,10 +217,6 @@ function serving(roads: Roads, settings: Settings, warnings: readonly string[]):
   // Node ends a process for a promise that fails while nobody waits; every request that it serves would go with it.
   process.on('unhandledRejection', (error) => reportDefect(tellDefect, error, { requestId: 'none', route: 'background' }));
   return createServe({ roads, callers, settings: { ...settings.wire, warnings }, clock, log: tellDefect });
-}
-
-function storeAwayIsExpected(error: unknown): void {
-  if (!(error instanceof StoreAway)) throw error;
 }
 
 /** A broker whose settings are wrong says so on every call: an entry that throws would leave the host with no function and empty 404s. */

@@ -1,4 +1,5 @@
 import { entries, type Values } from './settings/table.ts';
+import { dearestLinked, serviceCost, serviceUnits } from './policy/rate.ts';
 import type { Entry } from './settings/kinds.ts';
 
 /** The settings of the whole broker, grouped by who is given them. Times in milliseconds; the meaning of each is in `settings/table.ts`. */
@@ -67,6 +68,11 @@ const ordered: readonly (readonly [keyof Values, 'must not exceed' | 'must be le
   ['circuitProbeMs', 'must not exceed', 'circuitWindowMs'],
 ];
 
+/** What the dearest call takes of the service's own limits. */
+function dearestCost({ rateWindowMs: windowMs, serviceShare }: Values): number {
+  return serviceCost(dearestLinked, { serviceShare, windowMs });
+}
+
 /** What else cannot hold together. */
 const incompatible: readonly { readonly names: readonly (keyof Values)[]; readonly why: string; readonly when: (v: Values) => boolean }[] =
   [
@@ -84,6 +90,26 @@ const incompatible: readonly { readonly names: readonly (keyof Values)[]; readon
       names: ['pointsBc', 'ratePoints', 'probeShare'],
       why: 'leave no room: what probes leave of the points must cover one call for a BC database',
       when: (v) => Math.floor((1 - v.probeShare) * v.ratePoints + 1e-9) < v.pointsBc,
+    },
+    {
+      names: ['storeAwayShare', 'ratePoints', 'probeShare', 'pointsBc'],
+      why: 'leave no room: the share of the points while the store is away must cover one call for a BC database',
+      when: (v) => Math.floor((1 - v.probeShare) * v.ratePoints + 1e-9) * v.storeAwayShare + 1e-9 < v.pointsBc,
+    },
+    {
+      names: ['rateWindowMs', 'serviceShare', 'probeShare'],
+      why: `leave no room: the share that is kept for probes must cover one call with a key of ${dearestLinked}`,
+      when: (v) => serviceUnits * v.probeShare < dearestCost(v),
+    },
+    {
+      names: ['rateWindowMs', 'serviceShare', 'probeShare'],
+      why: `leave no room: what probes leave must cover the two calls of a rewrap with keys of ${dearestLinked}`,
+      when: (v) => serviceUnits * (1 - v.probeShare) < 2 * dearestCost(v),
+    },
+    {
+      names: ['storeAwayShare', 'rateWindowMs', 'serviceShare', 'probeShare'],
+      why: `leave no room: the share while the store is away must cover one call with a key of ${dearestLinked}`,
+      when: (v) => serviceUnits * (1 - v.probeShare) * v.storeAwayShare < dearestCost(v),
     },
     {
       names: ['leaseMs', 'rateWindowMs'],

@@ -33,7 +33,7 @@ describe('settings', () => {
         "audits": {
           "pace": 0.2,
           "runMs": 480000,
-          "share": 0.5,
+          "share": 0.9,
         },
         "budgets": {
           "associationPoints": 1000,
@@ -267,6 +267,21 @@ describe('settings', () => {
       ['KEYBROKER_POINTS_BC', 'KEYBROKER_RATE_POINTS', 'KEYBROKER_PROBE_SHARE'],
     ],
     [
+      'B3: an away share that covers no call for a BC database',
+      { KEYBROKER_STORE_AWAY_SHARE: '0.001' },
+      ['KEYBROKER_STORE_AWAY_SHARE', 'KEYBROKER_RATE_POINTS', 'KEYBROKER_PROBE_SHARE', 'KEYBROKER_POINTS_BC'],
+    ],
+    [
+      "B4: a window so short that a probe of the dearest key takes more than the probes' share of the service's limit",
+      { KEYBROKER_RATE_WINDOW_MS: '1000', KEYBROKER_SERVICE_SHARE: '0.1', KEYBROKER_STORE_TIMEOUT_MS: '500', KEYBROKER_LEASE_MS: '500' },
+      ['KEYBROKER_RATE_WINDOW_MS', 'KEYBROKER_SERVICE_SHARE', 'KEYBROKER_PROBE_SHARE'],
+    ],
+    [
+      'B3: an away share that covers no call with the dearest key',
+      { KEYBROKER_STORE_AWAY_SHARE: '0.01', KEYBROKER_SERVICE_SHARE: '0.1', KEYBROKER_PROBE_SHARE: '0.2' },
+      ['KEYBROKER_STORE_AWAY_SHARE', 'KEYBROKER_RATE_WINDOW_MS', 'KEYBROKER_SERVICE_SHARE', 'KEYBROKER_PROBE_SHARE'],
+    ],
+    [
       'B3: a lease longer than half of the window',
       { KEYBROKER_LEASE_MS: '1001', KEYBROKER_RATE_WINDOW_MS: '2000', KEYBROKER_STORE_TIMEOUT_MS: '500' },
       ['KEYBROKER_LEASE_MS', 'KEYBROKER_RATE_WINDOW_MS'],
@@ -283,6 +298,7 @@ describe('settings', () => {
   test.each<[string, Record<string, string>]>([
     ['an away share that is all that probes leave', { KEYBROKER_STORE_AWAY_SHARE: '0.95' }],
     ['as few points as one probe needs', { KEYBROKER_RATE_POINTS: '100' }],
+    ['an away share of one call for a BC database, for 180 instances', { KEYBROKER_STORE_AWAY_SHARE: '0.0055' }],
     ['a lease of half the window', { KEYBROKER_LEASE_MS: '1000', KEYBROKER_RATE_WINDOW_MS: '2000', KEYBROKER_STORE_TIMEOUT_MS: '500' }],
   ])('%s goes', (_rule, change) => {
     expect(problemsOf(change)).toEqual([]);

@@ -1,4 +1,5 @@
-import { serviceCost, shapeName } from '../policy/rate.ts';
+import { bothShapes, serviceCost, shapeName, shapesIn } from '../policy/rate.ts';
+import type { RateRules } from '../policy/rate.ts';
 import type { Admission, AdmissionRequest } from '../ports/admission.ts';
 import type { Fare } from './turnstile.ts';
 import { VaultGate } from './vault-gate.ts';
@@ -17,20 +18,21 @@ export function createAdmission(parts: AdmissionParts): Admission {
   }
 
   /** Remembered by shape and points: a healthy call makes no object. */
-  function fareOf({ key, points }: AdmissionRequest): Fare {
-    const shape = shapeName(key);
+  function fareOf({ key, also, points }: Pick<AdmissionRequest, 'key' | 'also' | 'points'>): Fare {
+    const shape = also === undefined ? shapeName(key) : bothShapes(key, also);
     let byPoints = fares.get(shape);
     if (byPoints === undefined) {
       byPoints = new Map<number, Fare>();
       fares.set(shape, byPoints);
     }
     let fare = byPoints.get(points);
-    if (fare === undefined) byPoints.set(points, (fare = { shape, cost: { points, service: serviceCost(shape, parts.rules) } }));
+    if (fare === undefined) byPoints.set(points, (fare = { shape, cost: { points, service: serviceOf(shape, parts.rules) } }));
     return fare;
   }
 
   return {
     admit: (request) => gateOf(request.vault).admit(request, fareOf(request)),
+    ended: (call) => gateOf(call.vault).ended(fareOf(call)),
     throttled: (vault) => gateOf(vault).throttled(),
     async usage(vault) {
       const byKeyType: Record<string, number> = {};
@@ -42,4 +44,8 @@ export function createAdmission(parts: AdmissionParts): Admission {
       return { used, limit: parts.rules.points, windowMs: parts.rules.windowMs, byKeyType };
     },
   };
+}
+
+function serviceOf(shapes: string, rules: RateRules): number {
+  return shapesIn(shapes).reduce((sum, shape) => sum + serviceCost(shape, rules), 0);
 }

@@ -1,6 +1,8 @@
 import { add, fits, nothing } from '../domain/budget.ts';
 import type { Amount } from '../domain/budget.ts';
 import type { Millis } from '../domain/time.ts';
+import { addClaims, markOf } from '../policy/claims.ts';
+import type { Demand } from '../policy/draw.ts';
 import { announce, cautionFor } from '../policy/forecast.ts';
 import type { Need } from '../policy/forecast.ts';
 import type { Bookings } from './bookings.ts';
@@ -52,10 +54,28 @@ export class Announcements {
     return picture.expects(now) || (this.#bookings.due.total.points > 0 && picture.rivals(now) > 0);
   }
 
-  needOf({ turn, cost, booked }: Call, now: number): Need {
+  needOf({ server, turn, cost, booked }: Call, now: number): Need {
     const due = !booked && this.mayBeExpected(now) ? nothing : this.#bookings.due.ahead(turn);
     const load = add(add(this.#queue.ahead(turn), due), cost);
-    return { load, promised: this.#bookings.ahead(turn), claim: add(this.#queue.total, cost), caution: 1 };
+    const mark = this.markOf(server, cost);
+    return { load, promised: this.#bookings.ahead(turn), claim: addClaims(this.#queue.claim, cost), mark, caution: 1 };
+  }
+
+  /** How much a server claims here with one call more (policy/claims.ts). */
+  markOf(server: string, { points }: Amount): number {
+    return markOf(this.#queue.pointsOf(server) + this.#bookings.pointsOf(server) + points);
+  }
+
+  /** What this instance has to get. */
+  demand(now: number): Demand {
+    const queued = this.#queue.claim;
+    const promised = this.#bookings.told(now);
+    return {
+      waiting: addClaims(queued, this.#bookings.due.claim),
+      claim: addClaims(queued, this.#bookings.counted.claim),
+      announced: promised.reduce((sum, { amount }) => addClaims(sum, amount), queued),
+      promised,
+    };
   }
 
   /** Reckons the time for a call that is sent away: when it is to come back, in ms from now, and when there is supply for it. */

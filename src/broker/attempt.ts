@@ -4,11 +4,12 @@ import type { Attempt, Refusal } from '../domain/refusal.ts';
 import type { Link } from '../domain/server.ts';
 import { millis, rounded } from '../domain/time.ts';
 import type { Vault } from '../domain/vault.ts';
-import type { Millis } from '../domain/time.ts';
 import { shapeAt } from '../policy/rate.ts';
 import type { Reply } from '../ports/vault.ts';
+import { createCallRoom } from './call-room.ts';
 import type { AttemptParts, KeyCall, Tried } from './key-call.ts';
 import { createSettle } from './settle.ts';
+import { vaultOf } from './vault-of.ts';
 import { targetOf } from './witness.ts';
 import type { WitnessTarget } from './witness.ts';
 
@@ -37,33 +38,25 @@ const unguarded: Guard = () => Promise.resolve(undefined);
 export function createAttempts(all: AttemptParts): Attempts {
   const { admission, circuits, clock, registry, rules } = all.parts;
   const settle = createSettle(all);
+  const room = createCallRoom(all.parts);
 
   /** @param waited for the try of another, since the guard was asked. */
-  async function admitted<T>({ vault, link, guard }: Way, call: KeyCall<T>, waited: boolean): Promise<Refusal | undefined> {
-    const verdict = admission.admit({
-      vault: vault.name,
-      server: call.registered.server.name,
-      key: shapeAt(vault.kind, link),
-      class: call.operation === 'wrapKey' ? 'wrap' : 'unwrap',
-      tier: call.tier,
-      points: rules.association.points[call.tier],
-      within: waitAtMost(millis(call.deadline - clock.elapsed())),
-    });
-    const retryAfterMs = verdict instanceof Promise ? await verdict : verdict;
-    if (retryAfterMs === undefined) return verdict === undefined && !waited ? undefined : guard();
-    return refuse('Throttled', `the rate budget of vault ${link.vault} is used up`, { retryable: true, retryAfterMs }).refusal;
-  }
-
-  /** A call that leaves the queue when its time is nearly over is no help to anyone: half an attempt is kept for the call itself. */
-  function waitAtMost(left: Millis): Millis {
-    return millis(Math.max(0, left - Math.min(rules.attemptMs, left) / 2));
+  async function admitted<T>({ link, guard }: Way, call: KeyCall<T>, waited: boolean): Promise<Refusal | undefined> {
+    const verdict = room(link, call);
+    const refused = verdict instanceof Promise ? await verdict : verdict;
+    if (refused !== undefined) return refused;
+    return verdict === undefined && !waited ? undefined : guard();
   }
 
   /** One try, from its place in the queue to what its answer means. */
   async function tryOnce<T>(way: Way, call: KeyCall<T>, waited: boolean): Promise<Tried<T>> {
-    const { vault, link, target } = way;
     const refused = await admitted(way, call, waited);
-    if (refused !== undefined) return { kind: 'refused', refusal: refused, attempt: null };
+    return refused === undefined ? callOnce(way, call) : unsent(refused);
+  }
+
+  /** The call that was admitted, and what its answer means. */
+  async function callOnce<T>(way: Way, call: KeyCall<T>): Promise<Tried<T>> {
+    const { vault, link, target } = way;
     const left = call.deadline - clock.elapsed();
     // With less, a sound vault that is a little slow would look like one that is down.
     if (left < rules.attemptMs / 4) return unsent(timeOver);
@@ -74,6 +67,7 @@ export function createAttempts(all: AttemptParts): Attempts {
     const mayLeave = way.guard === unguarded ? undefined : async () => (await (last = way.guard())) === undefined;
     const send = (): Promise<Reply<T>> => call.send({ vault, keyId: link.keyId, identity: target.ref.identity, mayLeave }, within);
     const reply = await circuits.through(vault.name, link.keyId, send);
+    admission.ended({ vault: vault.name, key: shapeAt(vault.kind, link), points: rules.association.points[call.tier] });
     const refusedAtLast = await last;
     if (refusedAtLast !== undefined) return unsent(refusedAtLast);
     if (reply === undefined) return { kind: 'outage', attempt: uncalled(link) };
@@ -87,7 +81,7 @@ export function createAttempts(all: AttemptParts): Attempts {
 
   return {
     async at<T>(link: Link, call: KeyCall<T>, guard = unguarded): Promise<Tried<T>> {
-      const vault = registry.peekVault(link.vault) ?? (await registry.readVaults()).find(({ name }) => name === link.vault);
+      const vault = registry.peekVault(link.vault) ?? (await vaultOf(registry, link.vault));
       if (vault === undefined) return unsent(refuse('Internal', `vault ${link.vault} is linked but not registered`).refusal);
       const target = targetOf(call.registered, link);
       if (circuits.state(vault.name).state !== 'closed') {
@@ -98,8 +92,12 @@ export function createAttempts(all: AttemptParts): Attempts {
       // Each caller is gated for itself, also one who joins a call that is under way (C4).
       const refused = guard === unguarded ? undefined : await guard();
       if (refused !== undefined) return unsent(refused);
-      const start = (waited: boolean): Promise<Tried<T>> => tryOnce({ vault, link, target, guard }, call, waited);
-      return call.share === undefined ? start(false) : call.share(target.ref, start);
+      const way: Way = { vault, link, target, guard };
+      if (call.share === undefined) return tryOnce(way, call, false);
+      if (call.rewrap === undefined) return call.share(target.ref, (waited) => tryOnce(way, call, waited));
+      // Also one that joins a call that is under way must have room for its wrap by then.
+      const noRoom = await admitted(way, call, false);
+      return noRoom === undefined ? call.share(target.ref, () => callOnce(way, call)) : unsent(noRoom);
     },
   };
 }

@@ -1,11 +1,13 @@
 import { nothing } from '../domain/budget.ts';
-import type { Amount } from '../domain/budget.ts';
+import type { Amount, Claim } from '../domain/budget.ts';
 import { ranks } from '../policy/admission.ts';
 import type { Turn } from '../policy/admission.ts';
+import { claimOf, marks } from '../policy/claims.ts';
 
 /** Sums of what waits, by round and rank: tells what goes before a turn without walking the queue. */
 export class Backlog {
   readonly #rounds = new Map<number, { readonly points: number[]; readonly service: number[] }>();
+  readonly #upTo = marks.map(() => 0);
   #points = 0;
   #service = 0;
 
@@ -13,12 +15,20 @@ export class Backlog {
     return { points: this.#points, service: this.#service };
   }
 
-  add(turn: Turn, cost: Amount): void {
-    this.#change(turn, cost.points, cost.service);
+  get claim(): Claim {
+    return claimOf(this.total, [...this.#upTo]);
   }
 
-  remove(turn: Turn, cost: Amount): void {
+  /** @param claimed what the call's server claims before it, in points. */
+  add(turn: Turn, cost: Amount, claimed: number): void {
+    this.#change(turn, cost.points, cost.service);
+    this.#mark(claimed, cost.points, 1);
+  }
+
+  /** @param claimed as it was added; or, where they are of equal worth, what the server claims without it. */
+  remove(turn: Turn, cost: Amount, claimed: number): void {
     this.#change(turn, -cost.points, -cost.service);
+    this.#mark(claimed, cost.points, -1);
   }
 
   /** What goes before `turn`, or with it. */
@@ -35,6 +45,13 @@ export class Backlog {
       }
     }
     return { points, service };
+  }
+
+  #mark(claimed: number, points: number, sign: 1 | -1): void {
+    for (const [mark, most] of marks.entries()) {
+      const part = Math.min(claimed + points, most) - Math.min(claimed, most);
+      this.#upTo[mark] = (this.#upTo[mark] ?? 0) + sign * part;
+    }
   }
 
   #change({ round, rank }: Turn, points: number, service: number): void {

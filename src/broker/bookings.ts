@@ -19,6 +19,8 @@ export interface Place {
  * `ahead` of its time; `due`: supply is held for it; `late`: nothing is held, but the caller still finds its place; `over`: taken or lost.
  */
 interface Booking extends Place {
+  /** What its server claimed before it, in points. */
+  readonly claimed: number;
   state: 'ahead' | 'due' | 'late' | 'over';
 }
 
@@ -68,15 +70,21 @@ export class Bookings {
   }
 
   hasRoom(server: string): boolean {
-    return this.#size < this.#most && (this.#byServer.get(server)?.points ?? 0) < this.#mostPointsAServer;
+    return this.#size < this.#most && this.pointsOf(server) < this.#mostPointsAServer;
   }
 
-  book(place: Place): void {
-    const booking: Booking = { ...place, state: 'ahead' };
+  /** What the places of one server add up to, in points. */
+  pointsOf(server: string): number {
+    return this.#byServer.get(server)?.points ?? 0;
+  }
+
+  /** @param waiting what waits of its server, in points. */
+  book(place: Place, waiting: number): void {
+    const booking: Booking = { ...place, claimed: waiting + this.pointsOf(place.server), state: 'ahead' };
     this.#size += 1;
     this.#ahead.push(booking);
-    this.#step(booking).add(booking.turn, booking.cost);
-    this.counted.add(booking.turn, booking.cost);
+    this.#step(booking).add(booking.turn, booking.cost, booking.claimed);
+    this.counted.add(booking.turn, booking.cost, booking.claimed);
     const own = this.#byServer.get(booking.server) ?? { points: 0, list: [] };
     this.#byServer.set(booking.server, own);
     own.points += booking.cost.points;
@@ -85,7 +93,7 @@ export class Bookings {
 
   /** The turn of a caller that came back; its place is over by that. Undefined if its server has none whose time has come at this cost. */
   claim(server: string, cost: Amount, now: number): Turn | undefined {
-    const booking = this.#byServer.get(server)?.list.find((own) => own.dueAt - earlyMs <= now && own.cost.points === cost.points);
+    const booking = this.#byServer.get(server)?.list.find((own) => own.dueAt - earlyMs <= now && sameCost(own.cost, cost));
     if (booking !== undefined) this.#end(booking);
     return booking?.turn;
   }
@@ -98,7 +106,7 @@ export class Bookings {
     for (const booking of takeUntil(this.#ahead, now + earlyMs)) {
       this.#leaveStep(booking);
       booking.state = 'due';
-      this.due.add(booking.turn, booking.cost);
+      this.due.add(booking.turn, booking.cost, booking.claimed);
       this.#inTime.push(booking);
     }
     for (const booking of takeUntil(this.#inTime, now - heldMs)) {
@@ -128,7 +136,7 @@ export class Bookings {
   /** What the other instances are told, by steps, earliest first: the next of those places whose callers do not come yet. */
   told(now: number): Release[] {
     const later = [...this.#steps].filter(([at]) => at > now + toldMs).sort(([a], [b]) => a - b);
-    return later.slice(0, mostTold).map(([at, step]) => ({ at, amount: step.total }));
+    return later.slice(0, mostTold).map(([at, step]) => ({ at, amount: step.claim }));
   }
 
   #step({ supplyAt }: Booking): Backlog {
@@ -140,16 +148,16 @@ export class Bookings {
 
   #leaveStep(booking: Booking): void {
     const step = this.#step(booking);
-    step.remove(booking.turn, booking.cost);
+    step.remove(booking.turn, booking.cost, booking.claimed);
     if (step.total.points === 0) this.#steps.delete(Math.floor(booking.supplyAt / stepMs) * stepMs);
   }
 
   #uncount(booking: Booking): void {
-    const { state, turn, cost } = booking;
+    const { state, turn, cost, claimed } = booking;
     if (state === 'late' || state === 'over') return;
-    this.counted.remove(turn, cost);
+    this.counted.remove(turn, cost, claimed);
     if (state === 'ahead') this.#leaveStep(booking);
-    else this.due.remove(turn, cost);
+    else this.due.remove(turn, cost, claimed);
   }
 
   #end(booking: Booking): void {
@@ -162,6 +170,10 @@ export class Bookings {
     own.list.splice(own.list.indexOf(booking), 1);
     if (own.list.length === 0) this.#byServer.delete(booking.server);
   }
+}
+
+function sameCost(a: Amount, b: Amount): boolean {
+  return a.points === b.points && a.service === b.service;
 }
 
 /** Takes out what is due by `limit`, without what is over already. */

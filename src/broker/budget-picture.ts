@@ -1,16 +1,17 @@
 import { add, less, nothing } from '../domain/budget.ts';
-import type { Amount, BudgetRow, Purse } from '../domain/budget.ts';
+import type { Amount, BudgetRow, Purse, Slowdown } from '../domain/budget.ts';
 import { millis } from '../domain/time.ts';
 import type { Millis } from '../domain/time.ts';
 import { waitFor } from '../policy/forecast.ts';
 import type { Need, Outlook } from '../policy/forecast.ts';
 import { held, othersClaims, othersWaiting, releases, viewRow } from '../policy/lease.ts';
-import type { Moment, Release, RowView } from '../policy/lease.ts';
+import type { Dated, Moment, Release, RowView } from '../policy/lease.ts';
 import { othersPromises, writtenAt } from '../policy/promises.ts';
 import type { WrittenAt } from '../policy/promises.ts';
 import { limitOf } from '../policy/rate.ts';
 import type { RateRules } from '../policy/rate.ts';
 import { backOffEnd, slowed } from '../policy/slowdown.ts';
+import type { OwnSlowdown } from './own-slowdown.ts';
 import type { Spending } from './spending.ts';
 
 export interface PictureParts {
@@ -19,7 +20,12 @@ export interface PictureParts {
   readonly instance: string;
   readonly rules: RateRules;
   readonly spending: Spending;
+  /** What this instance met and the row may not tell yet. */
+  readonly slowdown: OwnSlowdown;
 }
+
+/** What is known of a row that was never read. */
+const unread: RowView = { readAt: millis(-Infinity), holdings: [], slowdown: null };
 
 /** What is spent by key shape, in operations, and in points. */
 export interface Usage {
@@ -57,11 +63,18 @@ export class BudgetPicture {
   look(row: BudgetRow, at: Moment): RowView {
     const { purse, instance } = this.#parts;
     const before = this.#view;
-    this.#view = viewRow(row, before, at, this.#parts.rules);
+    const told = viewRow(row, before, at, this.#parts.rules);
+    this.#view = { ...told, slowdown: this.#parts.slowdown.beside(told.slowdown, at.elapsed) };
     this.#writtenAt = writtenAt(this.#view, before, this.#writtenAt, this.#parts);
     this.#promises = othersPromises(this.#view, purse, instance, this.#writtenAt).sort((a, b) => a.at - b.at);
     this.#outlook = null;
     return this.#view;
+  }
+
+  /** The vault throttles this instance, whatever the row says. */
+  slow(slowdown: Dated<Slowdown>): void {
+    this.#view = { ...(this.#view ?? unread), slowdown };
+    this.#outlook = null;
   }
 
   /** To be called when this instance's lease changed: what is free was reckoned without it. */

@@ -1,3 +1,5 @@
+import type { Claim } from '../domain/budget.ts';
+import { partTo } from '../policy/claims.ts';
 import type { Demand } from '../policy/draw.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Drawn, LeaseHolder } from './lease-holder.ts';
@@ -6,6 +8,14 @@ import type { Drawn, LeaseHolder } from './lease-holder.ts';
 const shortestPauseMs = 10;
 const longestSpreadMs = 400;
 const lostDoublings = 4;
+
+/** Who waits for more than this mark asks for much. */
+const greedyMark = 0;
+
+/** Whether most of what waits is of servers that ask for much: then an instance lets the others draw before it draws again. */
+function isGreedy(waiting: Claim): boolean {
+  return partTo(waiting, greedyMark).points < waiting.points / 2;
+}
 
 /** When to draw next, so that instances that wait for the same row do not keep writing at the same moment. */
 export class DrawPace {
@@ -24,6 +34,9 @@ export class DrawPace {
     const now = this.#clock.elapsed();
     switch (drawn) {
       case 'leased':
+        return isGreedy(demand.waiting) && holder.picture.rivals(now) > 0
+          ? this.#leaseMs / 3 + this.#spread(1, holder, now)
+          : shortestPauseMs;
       case 'given back':
         return shortestPauseMs;
       case 'lost':

@@ -1,6 +1,6 @@
 import type { LinkRef } from '../domain/access.ts';
 import type { Attempt, Refusal } from '../domain/refusal.ts';
-import type { RegisteredServer, Tier } from '../domain/server.ts';
+import type { Group, RegisteredServer, Tier } from '../domain/server.ts';
 import type { Millis } from '../domain/time.ts';
 import type { KeyTarget, Reply } from '../ports/vault.ts';
 import type { Access } from './access.ts';
@@ -19,6 +19,16 @@ export interface KeyCall<T> {
   readonly send: (target: KeyTarget, within: Millis) => Promise<Reply<T>>;
   /** Joins a try of the very same call at this link that is under way, or starts one (C4); absent: each call is its own. */
   readonly share?: (target: LinkRef, start: Start<T>) => Promise<Tried<T>>;
+  /** The rewrap of which this is one half; absent: it is a call of its own. */
+  readonly rewrap?: Rewrap;
+}
+
+/** What the two halves of a rewrap know of each other. */
+export interface Rewrap {
+  /** The group that the wrap goes to. */
+  readonly to: Group;
+  /** The vault where there is room for the wrap; null: nowhere, or the wrap was let through by it. */
+  roomAt: string | null;
 }
 
 /** @param waited whether the try of another was waited for first: what was asked before it is old by now. */

@@ -14,6 +14,9 @@ import type { Clock } from '../ports/clock.ts';
 import { StoreAway } from '../ports/store.ts';
 import { AwayAllowance } from './away-allowance.ts';
 import { BudgetPicture } from './budget-picture.ts';
+import { awayLease, givenBackAt, isRenewalDue, isWorthTelling, openLease } from './open-lease.ts';
+import type { OpenLease } from './open-lease.ts';
+import type { OwnSlowdown } from './own-slowdown.ts';
 import { Spending } from './spending.ts';
 
 export interface LeaseHolderParts {
@@ -24,31 +27,11 @@ export interface LeaseHolderParts {
   readonly ledger: BudgetLedger;
   readonly clock: Clock;
   readonly rules: RateRules;
+  readonly slowdown: OwnSlowdown;
 }
 
 /** What a draw came to: a lease; nothing free; no lease was asked for; another instance wrote first; the store is away. */
 export type Drawn = 'leased' | 'dry' | 'given back' | 'lost' | 'away';
-
-interface OpenLease {
-  points: number;
-  service: number;
-  readonly size: Amount;
-  readonly renewAt: number;
-  readonly lapsesAt: number;
-  /** Cut from the fixed fraction, not drawn. */
-  readonly away: boolean;
-}
-
-/** A lease is renewed after so much of its life, or when less than so much of it is left: before a call has to wait. */
-const renewAfter = 0.7;
-const renewBelow = 0.3;
-
-/** A lease that lapses without a next one is told of by a write of its own if it was more than this share of the limit. */
-const worthReturning = 0.02;
-
-/** A lease of which more than this share of the limit is left is given back sooner, when nothing was spent of it for this share of its life. */
-const muchLeft = 0.1;
-const idleShare = 0.25;
 
 /** One instance's part of one purse of one vault: draws leases and spends them (B3). */
 export class LeaseHolder {
@@ -67,10 +50,12 @@ export class LeaseHolder {
   #roundTripMs = 0;
   /** When something was spent last, or a lease was drawn. */
   #usedAt = -Infinity;
+  /** When the row is to be told what has ended of the calls that it counts as under way. */
+  #tellsEndsAt = Infinity;
 
   constructor(parts: LeaseHolderParts) {
     this.#parts = parts;
-    this.#spending = new Spending(parts.rules.windowMs);
+    this.#spending = new Spending(parts.rules);
     this.away = new AwayAllowance(parts.rules, this.#spending);
     this.picture = new BudgetPicture({ ...parts, spending: this.#spending });
   }
@@ -106,26 +91,26 @@ export class LeaseHolder {
     return true;
   }
 
-  /** Whether a lease should be drawn now so that later calls need not wait. */
-  renewalDue(now: number): boolean {
-    const lease = this.#lease;
-    if (this.#drawing || lease === null) return !this.#drawing;
-    return now >= lease.renewAt || lease.points < lease.size.points * renewBelow || lease.service < lease.size.service * renewBelow;
+  /** When the first of the calls like this one that are under way was let through; Infinity if none is. */
+  underWaySince(cost: Amount, shape: string): number {
+    return this.#spending.underWaySince(cost, shape);
   }
 
-  /**
-   * When the row should be told what became of the lease, if no draw does it: until then others count all of it to its last moment. Sooner
-   * for much that lies idle, so that no other instance starves beside it. Infinity if it is too little to matter, or counts no longer.
-   */
+  /** A call that was let through has ended. */
+  ended(cost: Amount, shape: string, now: number): void {
+    this.#spending.ended(cost, shape, now);
+  }
+
+  /** Whether a lease should be drawn now so that later calls need not wait. */
+  renewalDue(now: number): boolean {
+    return !this.#drawing && (this.#lease === null || isRenewalDue(this.#lease, now));
+  }
+
+  /** When the row should be told what became of the lease, or of the calls under way, if no draw does it; Infinity if it need not be. */
   returnsAt(now: number): number {
     const { purse, rules } = this.#parts;
-    if (this.#lease === null || this.#lease.away || now >= this.#lease.lapsesAt + rules.windowMs) return Infinity;
-    const limit = limitOf(purse, rules);
-    const { points, service, size, lapsesAt } = this.#lease;
-    if (points > limit.points * muchLeft || service > limit.service * muchLeft) {
-      return Math.min(lapsesAt, this.#usedAt + rules.leaseMs * idleShare);
-    }
-    return size.points > limit.points * worthReturning ? lapsesAt : Infinity;
+    if (this.#lease === null || this.#lease.away || now >= this.#lease.lapsesAt + rules.windowMs) return this.#tellsEndsAt;
+    return Math.min(givenBackAt(this.#lease, this.#usedAt, limitOf(purse, rules), rules), this.#tellsEndsAt);
   }
 
   /** When calls that wait have something to expect without the store; Infinity if a draw will decide first. */
@@ -194,7 +179,7 @@ export class LeaseHolder {
     const known = { limit: this.picture.limit(now), others: this.picture.heldByOthers(now), readAt, atLeast };
     const size = this.away.slice(known, now);
     if (size === null) return false;
-    this.#lease = { ...size, size, renewAt: now + this.#parts.rules.leaseMs, lapsesAt: now + this.#parts.rules.leaseMs, away: true };
+    this.#lease = awayLease(size, now, this.#parts.rules);
     this.#pledged = null;
     this.#owing = true;
     return true;
@@ -220,9 +205,9 @@ export class LeaseHolder {
     this.away.compare(before, view, instance);
     this.#spending.prune(at.elapsed);
     const spent = this.#spending.spent(at.elapsed);
-    const lastLease = this.#spending.sum(at.elapsed - rules.leaseMs);
+    const lastLease = this.#spending.recent(at.elapsed - rules.leaseMs);
     const unreported = this.away.unreported(this.picture.limit(at.elapsed), at.elapsed);
-    const owing = this.owesReport(at.elapsed);
+    const owing = this.owesReport(at.elapsed) || at.elapsed >= this.#tellsEndsAt;
     return decideDraw({ purse, instance, view, demand, atLeast, spent, lastLease, unreported, owing }, at, rules);
   }
 
@@ -234,10 +219,11 @@ export class LeaseHolder {
     if (granted === null) return 'dry';
     if (stored && pledged !== null) {
       this.#owing = false;
+      const { purse, rules } = this.#parts;
+      const tellsEnds = isWorthTelling(this.#spending.underWay(draft.at), limitOf(purse, rules));
+      this.#tellsEndsAt = tellsEnds ? draft.at + rules.leaseMs : Infinity;
       this.#usedAt = this.#parts.clock.elapsed();
-      const life = this.#parts.rules.leaseMs;
-      const rest = { ...pledged, size: granted, away: false };
-      this.#lease = granted.points > 0 ? { ...rest, renewAt: draft.at + life * renewAfter, lapsesAt: draft.at + life } : null;
+      this.#lease = granted.points > 0 ? openLease(pledged, granted, draft.at, rules) : null;
       return granted.points > 0 ? 'leased' : 'dry';
     }
     if (this.#lease !== null && pledged !== null) this.#lease = { ...this.#lease, ...least(this.#lease, pledged) };

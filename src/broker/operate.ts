@@ -11,8 +11,9 @@ import { StoreAway } from '../ports/store.ts';
 import { createAuthority, keyNotLinked } from './authority.ts';
 import { createCoalesce } from './coalesce.ts';
 import type { AtGroup, Operated } from './failover.ts';
+import type { Rewrap } from './key-call.ts';
 import type { Parts } from './parts.ts';
-import { createRecords } from './records.ts';
+import { createRecords, recordedNowhere } from './records.ts';
 import type { Roads, Served } from './roads.ts';
 import { stateUnavailable } from './store-away.ts';
 
@@ -23,6 +24,8 @@ interface Operator {
   readonly registered: RegisteredServer;
   readonly tier: Tier;
   readonly deadline: number;
+  /** What the halves of a rewrap share; absent: it is no rewrap. */
+  readonly rewrap?: Rewrap;
 }
 
 /** What is left of an operation: for the record, and for the answer. */
@@ -56,7 +59,7 @@ export function createOperate(parts: Parts, atGroup: AtGroup): Operations {
     const place = record({ link: outcome.link, outcome: outcome.ok ? 'ok' : outcome.refusal.code, attempts });
     if (place === null) {
       if (outcome.ok) wipe(outcome.value);
-      return refuse('StateUnavailable', 'the record of the operation can be kept nowhere', { retryable: true });
+      return recordedNowhere();
     }
     if (!outcome.ok) return { ok: false, refusal: { ...outcome.refusal, ...(attempts.length > 0 && { attempts }) } };
     const { keyId, thumbprint, vault, standbyOf } = outcome.link;
@@ -115,13 +118,15 @@ export function createOperate(parts: Parts, atGroup: AtGroup): Operations {
 
     rewrap: (request, context) =>
       operate('rewrap', request, context, async (operator) => {
-        if (protectorGroup(operator.registered) === undefined) return noProtector(request.server);
-        const unwrapped = await unwrapAtGroup(operator, request);
+        const to = protectorGroup(operator.registered);
+        if (to === undefined) return noProtector(request.server);
+        const half: Operator = { ...operator, rewrap: { to, roomAt: null } };
+        const unwrapped = await unwrapAtGroup(half, request);
         if (unwrapped === undefined) return noSuchKey(request);
         if (!unwrapped.ok) return refusedAfter(unwrapped);
         try {
           const algorithm = wrapAlgorithmFor(request.algorithm);
-          const wrapped = await wrapAtProtector(operator, unwrapped.value, algorithm);
+          const wrapped = await wrapAtProtector(half, unwrapped.value, algorithm);
           if (wrapped === undefined) return noProtector(request.server);
           return courseFrom({ ...wrapped, attempts: [...unwrapped.attempts, ...wrapped.attempts] }, (wrappedDek) => ({
             wrappedDek,

@@ -15,6 +15,7 @@ import type { EventLog } from '../ports/events.ts';
 import type { History } from '../ports/history.ts';
 import type { Instances } from '../ports/instances.ts';
 import type { OperationLog } from '../ports/operation-log.ts';
+import type { OwnIdentity } from '../ports/own-identity.ts';
 import type { Permissions } from '../ports/permissions.ts';
 import type { Registry } from '../ports/registry.ts';
 import type { VaultPort } from '../ports/vault.ts';
@@ -44,7 +45,7 @@ export interface BrokerRules {
   readonly probeMs: Millis;
   /** A report older than this is of an instance that is gone. */
   readonly instanceGoneMs: Millis;
-  /** P1: an audit goes to a vault only while less than this share of its rate budget is used. */
+  /** P1: where more than this share of a vault's rate budget is used, an audit goes on at a trickle only. */
   readonly auditShare: number;
   /** P1: an instance uses at most this share of it for an audit. */
   readonly auditPace: number;
@@ -67,6 +68,7 @@ export interface Parts {
   readonly instances: Instances;
   readonly history: History;
   readonly controlPlane: ControlPlane;
+  readonly ownIdentity: OwnIdentity;
   readonly permissions: Permissions;
   readonly audits: AuditStore;
   readonly deliveries: Deliveries;

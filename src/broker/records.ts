@@ -1,5 +1,6 @@
 import type { RequestContext } from '../domain/caller.ts';
-import type { OperationName, OperationRecord } from '../domain/operation.ts';
+import type { OperationRecord } from '../domain/operation.ts';
+import { refuse } from '../domain/refusal.ts';
 import type { Attempt } from '../domain/refusal.ts';
 import type { Link } from '../domain/server.ts';
 import { millis, rounded } from '../domain/time.ts';
@@ -14,8 +15,8 @@ export interface Ending {
 
 /** Begins a record; the function that it answers ends it, off the road of the answer, and tells its place (`{instance}/{number}`) or null if it can be kept nowhere (P3). */
 export type KeepRecord = (
-  operation: OperationName,
-  target: { readonly server: string; readonly database: string },
+  operation: OperationRecord['operation'],
+  target: Pick<OperationRecord, 'server' | 'database'>,
   context: RequestContext,
 ) => (ending: Ending) => string | null;
 
@@ -42,4 +43,9 @@ export function createRecords({ clock, operations }: Pick<Parts, 'clock' | 'oper
       return number === null ? null : `${operations.instance}/${number}`;
     };
   };
+}
+
+/** P3: only what can be recorded nowhere is refused for that. */
+export function recordedNowhere(): ReturnType<typeof refuse> {
+  return refuse('StateUnavailable', 'the record of the operation can be kept nowhere', { retryable: true });
 }

@@ -5,7 +5,7 @@ import type { BrokerEvent } from '../domain/event.ts';
 import type { Finding } from '../domain/finding.ts';
 import type { Latch } from '../domain/access.ts';
 import type { KeyId, Thumbprint, UnwrapAlgorithm, WrapAlgorithm } from '../domain/key.ts';
-import type { NumberedRecord } from '../domain/operation.ts';
+import type { NumberedRecord, OperationName } from '../domain/operation.ts';
 import type { Outcome } from '../domain/refusal.ts';
 import type { DatabaseCounts, Engine, Link, Server, Tier } from '../domain/server.ts';
 import type { Instant } from '../domain/time.ts';
@@ -85,8 +85,12 @@ export type UnwrapRequest = Target & {
 export type RewrapRequest = UnwrapRequest;
 
 export interface BatchRequest<T> {
+  readonly operation: OperationName;
   readonly server: string;
   readonly size: number;
+  /** The database of an item; undefined where the item has not the form of an operation. */
+  readonly database: (index: number) => string | undefined;
+  /** Does not reject: a defect is the item's own problem. */
   readonly item: (index: number, context: RequestContext) => Promise<Outcome<T>>;
 }
 
@@ -159,7 +163,7 @@ export interface Roads {
   /** Begins an audit now; it runs on after the answer, and in the next runs of the watch. */
   startAudit(context: RequestContext): Promise<Outcome<AuditView>>;
 
-  /** The whole fleet in one document. The page is of the servers that are not online, by name. */
+  /** The whole fleet in one document. The page is of the servers that are not online, the worst first. */
   status(page: PageRequest, context: RequestContext): Promise<Outcome<StatusView>>;
 
   /** What is missing before key operations can be served; calls no vault. `warnings` do not make the broker unready. */

@@ -31,7 +31,7 @@ export interface Settle {
   failure(target: WitnessTarget, operation: Operation, failed: Failed): Promise<Extract<Tried<never>, { kind: 'outage' | 'refused' }>>;
 }
 
-/** When it is worth to ask again: the first step of the back-off (F7; the service sends no Retry-After), and for a canary of another. */
+/** When it is worth to ask again after a denial that is not confirmed. */
 const comeBackMs = millis(1000);
 
 export function createSettle({ parts, access, outages, witness }: AttemptParts): Settle {
@@ -81,10 +81,9 @@ export function createSettle({ parts, access, outages, witness }: AttemptParts):
 
   /** What the caller hears of a fault that is neither outage nor denial. */
   async function plainRefusal(target: WitnessTarget, operation: Operation, { fault, receivedAt }: Failed): Promise<Refusal> {
-    if (fault.class === 'throttled') admission.throttled(target.ref.vault);
+    const retryAfterMs = fault.class === 'throttled' ? { retryAfterMs: admission.throttled(target.ref.vault) } : {};
     if (fault.mayHideDenial) await access.doubted(target.ref, receivedAt);
     const consequence = consequenceOf(fault, operation === 'wrapKey' ? 'wrap' : 'unwrap');
-    const retryAfterMs = fault.class === 'throttled' ? { retryAfterMs: comeBackMs } : {};
     return refuse(consequence.code, `vault ${target.ref.vault}: ${fault.detail}`, { retryable: consequence.retryable, ...retryAfterMs })
       .refusal;
   }

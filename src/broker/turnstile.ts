@@ -104,10 +104,10 @@ export class Turnstile {
     this.#judgedAt = -Infinity;
   }
 
-  /** The row says how long the vault is left alone. */
-  resume(row: BudgetRow): void {
+  /** It is known how long the vault is left alone. @param row what the store has of it; null: it is away. */
+  resume(row: BudgetRow | null): void {
     this.#holder.drop();
-    this.#holder.look(row);
+    if (row !== null) this.#holder.look(row);
     this.#drew('dry', { at: this.#clock.elapsed(), points: 0 });
   }
 
@@ -151,7 +151,7 @@ export class Turnstile {
     const { comeBack, supplyAt } = this.#announcements.timeFor(call, now);
     if (this.#bookings.hasRoom(call.server)) {
       this.#join(call, now);
-      this.#bookings.book({ ...call, dueAt: now + comeBack, supplyAt });
+      this.#bookings.book({ ...call, dueAt: now + comeBack, supplyAt }, this.#queue.pointsOf(call.server));
     }
     this.#arm(now);
     return comeBack;
@@ -170,8 +170,11 @@ export class Turnstile {
 
   /** Refuses those who cannot be served in time, as the row says now that it tells of all claims up to `toldAt`. */
   #refuseHopeless(now: number, toldAt: number): void {
-    const claim = this.#queue.total;
-    const startAt = (load: Amount): number => now + this.#holder.wait({ load, promised: [], claim, caution: 1 }, now) + marginMs;
+    const { claim } = this.#queue;
+    const startAt = (load: Amount, server: string): number => {
+      const mark = this.#announcements.markOf(server, nothing);
+      return now + this.#holder.wait({ load, promised: [], claim, mark, caution: 1 }, now) + marginMs;
+    };
     const hopeless = this.#queue.takeHopeless(startAt, { from: this.#judgedAt, to: toldAt });
     this.#judgedAt = toldAt;
     this.#sendAway(hopeless, now);
@@ -206,21 +209,10 @@ export class Turnstile {
     let told = { at: now, points: 0 };
     const demand = (): Demand => {
       told = { at: this.#clock.elapsed(), points: this.#announcements.untold };
-      return this.#demand();
+      return this.#announcements.demand(told.at);
     };
     void this.#holder.draw(demand, this.#queue.first()?.cost ?? forCalls).then((drawn) => this.#drew(drawn, told));
     this.#arm(now);
-  }
-
-  #demand(): Demand {
-    const queued = this.#queue.total;
-    const promised = this.#bookings.told(this.#clock.elapsed());
-    return {
-      waiting: add(queued, this.#bookings.due.total),
-      claim: add(queued, this.#bookings.counted.total),
-      announced: promised.reduce((sum, { amount }) => add(sum, amount), queued),
-      promised,
-    };
   }
 
   /** @param told up to when the draw told the row who waits, and how many points of what was announced. */
@@ -231,7 +223,7 @@ export class Turnstile {
       this.#serve(now);
       this.#refuseHopeless(now, told.at);
     }
-    this.#drawAt = now + this.#pace.after(drawn, this.#holder, this.#demand());
+    this.#drawAt = now + this.#pace.after(drawn, this.#holder, this.#announcements.demand(now));
     // Who came meanwhile is to know soon.
     if (drawn === 'dry' && this.#queue.newestAt > told.at) this.#drawAt = Math.min(this.#drawAt, now + this.#settings.leaseMs * soonShare);
     this.wake();

@@ -5,13 +5,14 @@ import type { RowView, Moment } from '../policy/lease.ts';
 import { viewRow } from '../policy/lease.ts';
 import { limitOf } from '../policy/rate.ts';
 import type { RateRules } from '../policy/rate.ts';
-import { firstSlowdown, slowedRow } from '../policy/slowdown.ts';
+import { backOffEnd, isSlowed, rowWith } from '../policy/slowdown.ts';
 import type { AdmissionRequest } from '../ports/admission.ts';
 import type { BudgetLedger } from '../ports/budget-ledger.ts';
 import type { Clock } from '../ports/clock.ts';
 import { StoreAway } from '../ports/store.ts';
 import type { Usage } from './budget-picture.ts';
 import { LeaseHolder } from './lease-holder.ts';
+import { OwnSlowdown } from './own-slowdown.ts';
 import { Turnstile } from './turnstile.ts';
 import type { Fare } from './turnstile.ts';
 
@@ -21,8 +22,11 @@ export interface AdmissionParts {
   readonly rules: RateRules;
   /** Calls that may wait at once, a vault and purse. */
   readonly queueLength: number;
-  /** An episode of throttling begins at this vault, seen first by this instance: the event `keybroker.budget.tight` (F7). Must not throw. */
-  readonly onTight: (vault: string) => void;
+  /**
+   * An episode of throttling begins at this vault, seen first by this instance: the event `keybroker.budget.tight` (F7). Where it rejects with
+   * `StoreAway` it is asked again.
+   */
+  readonly onTight: (vault: string) => Promise<void>;
 }
 
 interface Way {
@@ -43,15 +47,24 @@ export class VaultGate {
   readonly #parts: AdmissionParts;
   readonly #traffic: Way;
   readonly #probes: Way;
-  #slowing = false;
+  readonly #instance: string;
+  readonly #slowdown: OwnSlowdown;
+  /** Nothing goes through until it is known how long the vault is left alone. */
+  #halted = false;
+  #telling = false;
+  /** Whether nobody has heard yet of the episode that this instance met. */
+  #unheard = false;
 
   /** @param instance name of this instance in the row. */
   constructor(vault: string, instance: string, parts: AdmissionParts) {
     this.#vault = vault;
     this.#parts = parts;
+    this.#instance = instance;
+    this.#slowdown = new OwnSlowdown(instance);
+    const slowdown = this.#slowdown;
     const way = (purse: Purse): Way => {
       const { ledger, clock, rules, queueLength } = parts;
-      const holder = new LeaseHolder({ vault, purse, instance, ledger, clock, rules });
+      const holder = new LeaseHolder({ vault, purse, instance, ledger, clock, rules, slowdown });
       const bookedPointsAServer = limitOf(purse, rules).points;
       const settings = { windowMs: rules.windowMs, leaseMs: rules.leaseMs, queueLength, bookedPointsAServer };
       return { holder, turnstile: new Turnstile(holder, clock, settings) };
@@ -69,13 +82,22 @@ export class VaultGate {
     return this.#probes.turnstile.ask(request, fare, now);
   }
 
-  /** The vault answered 429 (F7). What comes while the row is being written belongs to the same burst. */
-  throttled(): void {
-    if (this.#slowing) return;
-    this.#slowing = true;
-    this.#traffic.turnstile.halt();
-    this.#probes.turnstile.halt();
-    void this.#slow().finally(() => (this.#slowing = false));
+  /** A call that was let through has ended. Probes may have gone by either way: the one that was let through first is taken to be it. */
+  ended({ cost, shape }: Fare): void {
+    const [traffic, probes] = [this.#traffic.holder, this.#probes.holder];
+    const holder = probes.underWaySince(cost, shape) < traffic.underWaySince(cost, shape) ? probes : traffic;
+    holder.ended(cost, shape, this.#parts.clock.elapsed());
+  }
+
+  /**
+   * The vault answered 429 (F7). What comes while the row is being written belongs to the same burst.
+   * @returns how long the vault is left alone now.
+   */
+  throttled(): Millis {
+    const at = this.#moment();
+    if (!this.#halted) this.#slow(at);
+    const { view } = this.#traffic.holder.picture;
+    return millis(Math.max(0, ((view && backOffEnd(view)) ?? 0) - at.elapsed));
   }
 
   /**
@@ -100,37 +122,59 @@ export class VaultGate {
     }
   }
 
-  async #slow(): Promise<void> {
-    const { clock } = this.#parts;
-    try {
-      for (let tries = 0; tries < slowTries; tries += 1) {
-        if (await this.#writeSlowdown()) return;
-        await clock.pause(millis((slowPauseMs * (clock.randomBytes(1)[0] ?? 0)) / 256));
-      }
-    } catch (error) {
-      if (!(error instanceof StoreAway)) throw error;
+  /** What this instance does at once, before the others know. */
+  #slow(at: Moment): void {
+    const { view } = this.#traffic.holder.picture;
+    const slowdown = this.#slowdown.met(view?.slowdown ?? null, at);
+    if (slowdown === null) return;
+    if (!isSlowed(view, at.elapsed)) this.#unheard = true;
+    this.#halted = true;
+    for (const { holder, turnstile } of [this.#traffic, this.#probes]) {
+      holder.picture.slow(slowdown);
+      turnstile.halt();
     }
-    // The row could not be written: this instance leaves the vault in peace alone.
-    this.#resume({ holdings: [], slowdown: firstSlowdown(this.#moment()) });
+    if (!this.#telling) void this.#tell().finally(() => (this.#telling = false));
+  }
+
+  /** Tells the others, and of the episode, as soon as the store takes it; meanwhile this instance goes on as slowly as it has to, alone. */
+  async #tell(): Promise<void> {
+    const { clock, rules } = this.#parts;
+    this.#telling = true;
+    for (let tries = 1; !(await this.#told()); tries += 1) {
+      if (tries >= slowTries) this.#resume(null);
+      const soon = (slowPauseMs * (clock.randomBytes(1)[0] ?? 0)) / 256;
+      await clock.pause(tries < slowTries ? millis(soon) : rules.leaseMs);
+    }
   }
 
   /** @returns whether the row says now that the vault is throttled, by this instance or by another that was first. */
-  async #writeSlowdown(): Promise<boolean> {
+  async #told(): Promise<boolean> {
     const { ledger, rules, onTight } = this.#parts;
     const found = { begins: false };
-    const { row, stored } = await ledger.change(this.#vault, (current) => {
-      const at = this.#moment();
-      const slowed = slowedRow(viewRow(current, this.#traffic.holder.picture.view, at, rules), at);
-      found.begins = slowed?.begins ?? false;
-      return slowed?.row ?? null;
-    });
-    if (!stored && row.slowdown === null) return false;
-    this.#resume(row);
-    if (stored && found.begins) onTight(this.#vault);
-    return true;
+    try {
+      const { row, stored } = await ledger.change(this.#vault, (current) => {
+        const at = this.#moment();
+        const view = viewRow(current, this.#traffic.holder.picture.view, at, rules);
+        // A draw of this instance may have told it already.
+        found.begins = !isSlowed(view, at.elapsed) || view.slowdown?.value.instance === this.#instance;
+        const slowdown = this.#slowdown.beside(view.slowdown, at.elapsed);
+        return slowdown === view.slowdown ? null : rowWith({ ...view, slowdown }, at);
+      });
+      if (!stored && this.#slowdown.untold) return false;
+      this.#resume(row);
+      if (this.#unheard && found.begins) await onTight(this.#vault);
+      this.#unheard = false;
+      return true;
+    } catch (error) {
+      if (!(error instanceof StoreAway)) throw error;
+      this.#resume(null);
+      return false;
+    }
   }
 
-  #resume(row: BudgetRow): void {
+  #resume(row: BudgetRow | null): void {
+    if (!this.#halted) return;
+    this.#halted = false;
     this.#traffic.turnstile.resume(row);
     this.#probes.turnstile.resume(row);
   }

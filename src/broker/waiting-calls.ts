@@ -1,5 +1,5 @@
 import { add } from '../domain/budget.ts';
-import type { Amount } from '../domain/budget.ts';
+import type { Amount, Claim } from '../domain/budget.ts';
 import type { Millis } from '../domain/time.ts';
 import { order } from '../policy/admission.ts';
 import type { Turn } from '../policy/admission.ts';
@@ -31,6 +31,7 @@ export interface WaitingCall extends Call {
 export class WaitingCalls {
   readonly #queue = new Heap<WaitingCall>((a, b) => order(a.turn, b.turn) < 0);
   readonly #backlog = new Backlog();
+  readonly #points = new Map<string, number>();
   #firstDeadline = Infinity;
   #newestAt = -Infinity;
 
@@ -43,8 +44,13 @@ export class WaitingCalls {
     return this.#newestAt;
   }
 
-  get total(): Amount {
-    return this.#backlog.total;
+  get claim(): Claim {
+    return this.#backlog.claim;
+  }
+
+  /** What waits of one server, in points. */
+  pointsOf(server: string): number {
+    return this.#points.get(server) ?? 0;
   }
 
   /** The earliest moment by which one of them must start; Infinity if none waits. May be too early, never too late. */
@@ -64,14 +70,16 @@ export class WaitingCalls {
   push(call: WaitingCall): void {
     this.#queue.push(call);
     this.#newestAt = Math.max(this.#newestAt, call.unsureAt);
-    this.#backlog.add(call.turn, call.cost);
+    const before = this.pointsOf(call.server);
+    this.#backlog.add(call.turn, call.cost, before);
+    this.#points.set(call.server, before + call.cost.points);
     this.#firstDeadline = Math.min(this.#firstDeadline, call.until);
   }
 
   pop(): void {
     const call = this.#queue.pop();
     if (call === undefined) return;
-    this.#backlog.remove(call.turn, call.cost);
+    this.#leave(call);
     if (this.#queue.size === 0) this.#firstDeadline = Infinity;
   }
 
@@ -82,24 +90,34 @@ export class WaitingCalls {
 
   /**
    * Takes out those that cannot be served in time; their part of the supply goes to those behind them.
-   * @param startAt when a call starts that has so much before it, itself included.
+   * @param startAt when a call of a server starts that has so much before it, itself included.
    * @param came those that were unsure in this time, both ends included.
    */
-  takeHopeless(startAt: (load: Amount) => number, came: { readonly from: number; readonly to: number }): readonly WaitingCall[] {
+  takeHopeless(
+    startAt: (load: Amount, server: string) => number,
+    came: { readonly from: number; readonly to: number },
+  ): readonly WaitingCall[] {
     if (this.#newestAt < came.from) return [];
     const hopeless = new Set<WaitingCall>();
     let load: Amount = { points: 0, service: 0 };
     for (const call of [...this.#queue.values()].sort((a, b) => order(a.turn, b.turn))) {
       const withIt = add(load, call.cost);
-      if (call.unsureAt >= came.from && call.unsureAt <= came.to && startAt(withIt) > call.until) hopeless.add(call);
+      if (call.unsureAt >= came.from && call.unsureAt <= came.to && startAt(withIt, call.server) > call.until) hopeless.add(call);
       else load = withIt;
     }
     return this.#take((call) => hopeless.has(call));
   }
 
+  #leave({ server, turn, cost }: WaitingCall): void {
+    const rest = this.pointsOf(server) - cost.points;
+    this.#backlog.remove(turn, cost, rest);
+    if (rest > 0) this.#points.set(server, rest);
+    else this.#points.delete(server);
+  }
+
   #take(which: (call: WaitingCall) => boolean): readonly WaitingCall[] {
     const taken = this.#queue.sweep(which).sort((a, b) => order(a.turn, b.turn));
-    for (const { turn, cost } of taken) this.#backlog.remove(turn, cost);
+    for (const call of taken) this.#leave(call);
     this.#firstDeadline = Infinity;
     for (const { until } of this.#queue.values()) this.#firstDeadline = Math.min(this.#firstDeadline, until);
     return taken;

@@ -9,10 +9,19 @@ export interface Amount {
   readonly service: number;
 }
 
+/**
+ * What an instance has to get for its servers. `upTo`: the points that it would be if no server claimed more than 50, 160, 400 of them
+ * (policy/claims.ts). A number that is left out is all of it: so the first is where no server claims more than 50, and where the claim is of
+ * an older version, which does not say.
+ */
+export interface Claim extends Amount {
+  readonly upTo?: readonly number[];
+}
+
 /** Which part of a vault's budget: 5 % are kept for probes, and no traffic draws on them (B4). */
 export type Purse = 'traffic' | 'probes';
 
-/** What was spent up to `agoMs` before its holder wrote it down. */
+/** What was spent up to `agoMs` before its holder wrote it down; negative where calls are under way: up to so long after that. */
 export interface Spent extends Amount {
   readonly agoMs: Millis;
   /** How many operations it was, by key shape, e.g. `RSA-HSM/3072`. */
@@ -20,7 +29,7 @@ export interface Spent extends Amount {
 }
 
 /** What was promised to callers that were told to come back: there is supply for it from `inMs` after its holder wrote it down. */
-export interface Promised extends Amount {
+export interface Promised extends Claim {
   readonly inMs: Millis;
 }
 
@@ -40,7 +49,7 @@ export interface Holding {
   readonly lease: Amount;
   readonly leaseMs: Millis;
   /** What the holder still had to get when it wrote: for its queue, and for callers that it told to come back. */
-  readonly claim: Amount;
+  readonly claim: Claim;
   /**
    * The part of `claim` that was promised to callers who come back, by when there is supply for it: earliest first, in steps of half a
    * second, 24 at most. Absent where the holder is an older version, which does not say.
@@ -58,6 +67,8 @@ export interface Slowdown {
   /** When the 429 was met, as in {@link Holding}: wall clock of the writer, and least age at the row's last write. */
   readonly at: Instant;
   readonly ageMs: Millis;
+  /** The instance that met it; absent where that is of an older version. */
+  readonly instance?: string;
 }
 
 /** The one row of a vault's rate budget. */

@@ -18,8 +18,8 @@ function step(key: PropertyKey): string {
   return typeof key === 'string' && tellable.test(key) ? `.${key}` : '.(a name that is not told)';
 }
 
-function pathName(path: Path, whole: string): string {
-  const name = path.map(step).join('').replace(/^\./, '');
+function pathName(path: Path, whole: string, place: string): string {
+  const name = (place + path.map(step).join('')).replace(/^\./, '');
   return name === '' ? whole : name;
 }
 
@@ -44,13 +44,14 @@ function rule(issue: Issue, input: unknown): string {
 /**
  * Says which fields of `input` are wrong, and why; never what was in them.
  * @param whole what the input as a whole is called, e.g. `body`.
+ * @param place where it stands in what was sent, e.g. `items[3]`: goes before the name of each field. Empty: it is all that was sent.
  */
-export function fieldErrors(issues: readonly Issue[], input: unknown, whole: string): [FieldError, ...FieldError[]] {
+export function fieldErrors(issues: readonly Issue[], input: unknown, whole: string, place = ''): [FieldError, ...FieldError[]] {
   const [first = { field: whole, detail: 'is not valid' }, ...more] = issues
     .flatMap((issue): FieldError[] =>
       issue.code === 'unrecognized_keys'
-        ? issue.keys.map((key) => ({ field: pathName([...issue.path, key], whole), detail: 'is not known here' }))
-        : [{ field: pathName(issue.path, whole), detail: rule(issue, input) }],
+        ? issue.keys.map((key) => ({ field: pathName([...issue.path, key], whole, place), detail: 'is not known here' }))
+        : [{ field: pathName(issue.path, whole, place), detail: rule(issue, input) }],
     )
     // A value that breaks two rules with the same words is told once.
     .filter((error, i, all) => all.findIndex((other) => other.field === error.field && other.detail === error.detail) === i)

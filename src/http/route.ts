@@ -30,6 +30,8 @@ export interface Call {
   readonly roads: Roads;
   readonly context: RequestContext;
   readonly rules: WireRules;
+  /** Tells the log of a defect, which the answer may only name as such. */
+  readonly failed: (error: unknown, requestId: string) => WireOutcome<never>;
 }
 
 /** A request before its form is known. */
@@ -108,10 +110,10 @@ export function route<P extends ObjectSchema, Q extends ObjectSchema, B extends 
   };
 }
 
-/** Reads a value by its schema; the refusal names every wrong field. */
-export function read<S extends Schema>(schema: S, input: unknown, whole: string): WireOutcome<z.output<S>> {
+/** Reads a value by its schema; the refusal names every wrong field. `whole` and `place`: as `fieldErrors` has them. */
+export function read<S extends Schema>(schema: S, input: unknown, whole: string, place?: string): WireOutcome<z.output<S>> {
   const parsed = z.safeParse(schema, input);
-  return parsed.success ? done(parsed.data) : invalid(...fieldErrors(parsed.error.issues, input, whole));
+  return parsed.success ? done(parsed.data) : invalid(...fieldErrors(parsed.error.issues, input, whole, place));
 }
 
 function errorsOf(outcome: WireOutcome<unknown>): readonly FieldError[] {

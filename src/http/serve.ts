@@ -1,13 +1,14 @@
 import type { Roads } from '../broker/roads.ts';
 import type { Caller, RequestContext } from '../domain/caller.ts';
 import { done, refuse } from '../domain/refusal.ts';
-import { millis, type Millis } from '../domain/time.ts';
+import { millis, seconds, type Millis } from '../domain/time.ts';
 import type { Clock } from '../ports/clock.ts';
+import { batchLineRules, createBatchLine, type BatchLine } from './batch-line.ts';
 import { readBody, type WireRequest } from './body.ts';
 import type { Callers } from './caller.ts';
 import { reportDefect, type DefectLog } from './defect.ts';
 import { begin, write, type WireHandler } from './exchange.ts';
-import type { Route, WireOutcome, WireRules } from './route.ts';
+import type { Call, Route, WireOutcome, WireRules } from './route.ts';
 
 /** Deadlines of C5, and the rules of the routes. */
 export interface WireSettings extends WireRules {
@@ -34,28 +35,53 @@ const grace = 250;
 /** Makes the handler of any route: who calls, read, walk, write; the same for all. */
 export function createServe(parts: ServeParts): (route: Route) => WireHandler {
   const { clock, settings, log } = parts;
+  const line = createBatchLine(batchLineRules);
   return (route) => async (request) => {
     const span = route.deadline === 'batch' ? settings.batchTimeoutMs : settings.requestTimeoutMs;
     const exchange = begin(request, clock);
     const deadline = clock.elapsed() + span;
+    const failed = (error: unknown, requestId: string): WireOutcome<never> => {
+      reportDefect(log, error, { requestId, route: route.id });
+      return refuse('Internal', 'the broker failed; its log names this request');
+    };
     try {
-      const work = answer(route, request, { ...exchange, deadline }, parts);
+      const work = answer(route, request, { ...exchange, deadline }, { ...parts, line, failed });
       return write(await withinDeadline(work, millis(span + grace), clock), exchange);
     } catch (error) {
-      reportDefect(log, error, { requestId: exchange.requestId, route: route.id });
-      return write(refuse('Internal', 'the broker failed; its log names this request'), exchange);
+      return write(failed(error, exchange.requestId), exchange);
     }
   };
 }
 
-async function answer(route: Route, request: WireRequest, about: Omit<RequestContext, 'caller'>, parts: ServeParts): Promise<WireOutcome> {
-  const { roads, callers, settings: rules } = parts;
-  const caller = await allowedCaller(route, request, callers);
+type About = Omit<RequestContext, 'caller'>;
+type AnswerParts = ServeParts & Pick<Call, 'failed'> & { readonly line: BatchLine };
+
+async function answer(route: Route, request: WireRequest, about: About, parts: AnswerParts): Promise<WireOutcome> {
+  const caller = await allowedCaller(route, request, parts.callers);
   if (!caller.ok) return caller;
+  const context = { ...about, caller: caller.value };
+  if (route.deadline !== 'batch') return readAndWalk(route, request, context, parts);
+  const turn = parts.line.enter(context.caller.objectId);
+  if (turn === undefined) return lineFull;
+  const end = await turn;
+  try {
+    if (parts.clock.elapsed() >= context.deadline) return timeOver;
+    return await readAndWalk(route, request, context, parts);
+  } finally {
+    end();
+  }
+}
+
+/** So long the line is full at least, as a rule: batches that wait for a vault take longer. */
+const lineFull = refuse('Throttled', 'too many batches wait at this instance', { retryable: true, retryAfterMs: seconds(5) });
+
+const timeOver = refuse('DeadlineExceeded', 'the answer was not there in time', { retryable: true });
+
+async function readAndWalk(route: Route, request: WireRequest, context: RequestContext, parts: AnswerParts): Promise<WireOutcome> {
+  const { roads, settings: rules, failed } = parts;
   const body = await readBody(request, route.bodyLimit);
   if (!body.ok) return body;
-  const context = { ...about, caller: caller.value };
-  return route.serve({ params: request.params, query: request.query, body: body.value }, { roads, context, rules });
+  return route.serve({ params: request.params, query: request.query, body: body.value }, { roads, context, rules, failed });
 }
 
 /** The caller, if one of the route's roles is theirs. Comes before the body is read: a stranger's costs nothing. */
@@ -69,9 +95,7 @@ async function allowedCaller(route: Route, request: WireRequest, callers: Caller
 /** `work`, or `DeadlineExceeded` when `span` has passed. What comes later is dropped. */
 async function withinDeadline(work: Promise<WireOutcome>, span: Millis, clock: Clock): Promise<WireOutcome> {
   const settled = new AbortController();
-  const overrun = clock
-    .pause(span, settled.signal)
-    .then(() => refuse('DeadlineExceeded', 'the answer was not there in time', { retryable: true }));
+  const overrun = clock.pause(span, settled.signal).then(() => timeOver);
   try {
     return await Promise.race([work, overrun]);
   } finally {

@@ -1,6 +1,7 @@
 import { add, fits, less, most, nothing, sumOf } from '../domain/budget.ts';
-import type { Amount, BudgetRow, Holding, Purse, Spent } from '../domain/budget.ts';
+import type { Amount, BudgetRow, Claim, Holding, Purse, Spent } from '../domain/budget.ts';
 import { millis } from '../domain/time.ts';
+import { lessClaim } from './claims.ts';
 import { announcedLeases, expectedDemand, freeOf, grant, held, holdingsWith, othersClaims, releases } from './lease.ts';
 import type { Moment, Release, RowView } from './lease.ts';
 import { limitOf } from './rate.ts';
@@ -9,10 +10,10 @@ import { passedOn, slowed } from './slowdown.ts';
 
 /** What an instance has to get: now, for its queue and for callers that are due back; and in all, with those told to come later. */
 export interface Demand {
-  readonly waiting: Amount;
-  readonly claim: Amount;
+  readonly waiting: Claim;
+  readonly claim: Claim;
   /** What the others are told of it: without callers who may come to any instance by now. */
-  readonly announced: Amount;
+  readonly announced: Claim;
   /** The part of that which was promised for later, by the monotonic clock, earliest first. */
   readonly promised: readonly Release[];
 }
@@ -65,7 +66,7 @@ export function decideDraw(state: DrawState, at: Moment, rules: RateRules): Draw
     ageMs: millis(0),
     lease,
     leaseMs: rules.leaseMs,
-    claim: less(demand.announced, lease),
+    claim: lessClaim(demand.announced, lease),
     promised: demand.promised.map(({ at: due, amount }) => ({ ...amount, inMs: millis(Math.max(0, Math.floor(due - at.elapsed))) })),
     spent: state.spent,
   };
@@ -85,9 +86,9 @@ function leaseFor(state: DrawState, at: Moment, rules: RateRules): Amount {
   const limit = slowed(limitOf(purse, rules), view, at.elapsed);
   const own = add(state.spent.reduce<Amount>(add, nothing), state.unreported);
   const free = freeOf(limit, held(releases(view, purse, instance, rules), at.elapsed), own);
-  const others = othersClaims(view, purse, instance, at.elapsed).reduce(add, nothing);
+  const others = othersClaims(view, purse, instance, at.elapsed);
   // Where all is claimed, nothing is drawn on suspicion.
-  const scarce = !fits(add(claim, others), free);
+  const scarce = !fits(add(claim, sumOf(others)), free);
   const want = scarce ? most(waiting, atLeast) : add(waiting, expectedDemand(state.lastLease, atLeast));
   return grant({ want, claim, atLeast }, free, others, limit);
 }

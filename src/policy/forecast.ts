@@ -1,6 +1,7 @@
-import type { Amount } from '../domain/budget.ts';
+import type { Amount, Claim } from '../domain/budget.ts';
 import { millis } from '../domain/time.ts';
 import type { Millis } from '../domain/time.ts';
+import { markFor, partTo } from './claims.ts';
 import type { Release } from './lease.ts';
 
 /** What all instances expect to get, and what is spoken for. */
@@ -14,7 +15,7 @@ export interface Outlook {
   /** What all instances together get in a window. */
   readonly limit: Amount;
   /** What waits at all other instances: supply is shared with it by what each has to get. */
-  readonly othersWaiting: Amount;
+  readonly othersWaiting: Claim;
   /** What they promised to callers who are still to come back, earliest first: it goes before whoever is told a time now. */
   readonly othersPromised: readonly Release[];
   readonly windowMs: Millis;
@@ -27,7 +28,9 @@ export interface Need {
   /** What this instance promised to callers who go before it when they come back, earliest first. */
   readonly promised: readonly Release[];
   /** All that waits here: by it supply is shared with what waits elsewhere. Nothing: all of that goes before. */
-  readonly claim: Amount;
+  readonly claim: Claim;
+  /** How much its server claims (policy/claims.ts): of servers elsewhere no more than that goes before. Absent: as the load is here. */
+  readonly mark?: number;
   /** So many times as much is reckoned with: 1, or {@link cautionFor}. */
   readonly caution: number;
 }
@@ -71,24 +74,27 @@ interface Balance {
   holds(at: number, supply: number): boolean;
 }
 
-function balance({ load, promised, claim, caution }: Need, { left, othersWaiting, othersPromised }: Outlook, by: keyof Amount): Balance {
-  const own = upTo(promised, by);
-  const others = upTo(othersPromised, by);
+function balance(need: Need, { left, othersWaiting, othersPromised }: Outlook, by: keyof Amount): Balance {
+  const { load, promised, claim, caution, mark = markFor(load, claim) } = need;
+  const own = upTo(promised, ({ amount }) => amount[by]);
+  const others = upTo(othersPromised, ({ amount }) => partTo(amount, mark)[by]);
+  const waitingHere = partTo(claim, mark)[by];
+  const waitingElsewhere = partTo(othersWaiting, mark)[by];
   return {
     get allCounted() {
       return own.over && others.over;
     },
     holds(at, supply) {
       const mine = (load[by] + own.sum(at)) * caution;
-      const waiting = Math.max(mine, claim[by]);
-      const shared = ((supply - others.sum(at) * caution) * waiting) / (waiting + othersWaiting[by]);
+      const waiting = Math.max(mine, waitingHere);
+      const shared = ((supply - others.sum(at) * caution) * waiting) / (waiting + waitingElsewhere);
       return left[by] + shared >= mine - 1e-6;
     },
   };
 }
 
 /** The sum of what is to be kept by a moment; asked for with moments that only grow. */
-function upTo(promised: readonly Release[], by: keyof Amount): { readonly over: boolean; sum(at: number): number } {
+function upTo(promised: readonly Release[], counts: (one: Release) => number): { readonly over: boolean; sum(at: number): number } {
   let next = 0;
   let sum = 0;
   return {
@@ -97,7 +103,7 @@ function upTo(promised: readonly Release[], by: keyof Amount): { readonly over: 
     },
     sum(at) {
       for (let one = promised[next]; one !== undefined && one.at + halfStepMs <= at; one = promised[next]) {
-        sum += one.amount[by];
+        sum += counts(one);
         next += 1;
       }
       return sum;

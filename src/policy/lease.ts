@@ -4,31 +4,38 @@
  * The claim: in every window of 10 s, wherever it starts, all instances together spend at most the limit, although nobody asks the store
  * about a single call, clocks differ by 2 s, and instances die.
  *
- * A lease may be spent for 1 s after it was drawn. The plain way is to count each lease for window + 1 s + clock difference = 13 s, which
- * is safe and hands out 77 % of what the vault would take. What is lost is not knowledge of what was *drawn* but of when it was *spent*.
- * So the row says just that:
+ * What counts is when a call reaches the vault, which nobody sees: at some time between the moment at which it is let through and its end,
+ * at most the time of an attempt (2 s) later. So a call counts from its end, and until it has ended, from the last moment at which it can.
+ * Both are upper bounds, and only those are needed.
+ *
+ * A lease may be spent for 1 s after it was drawn. The plain way is to count each lease for window + 1 s + 2 s + clock difference = 15 s,
+ * which is safe and hands out 67 % of what the vault would take. What is lost is not knowledge of what was *drawn* but of when it was
+ * *spent*. So the row says just that:
  * - Each instance keeps one holding in the row: its open lease, and what it spent in the last window, in steps of half a second, each with
- *   the time of its last call. It writes the holding as a whole with each draw; what was left of the lease before is given back by that.
- *   A lease that was spent at once so counts for 10 s and not for 11.
+ *   the time at which its last call ended; calls under way stand apart, with the time by which they will have, which lies ahead. It writes
+ *   the holding as a whole with each draw; what was left of the lease before is given back by that. A lease whose calls have ended at once
+ *   so counts for 10 s and not for 13. Whoever draws no more writes once more when its lease lapsed, and when what was under way has ended.
  * - Times inside a holding are relative to its write, by the holder's monotonic clock: exact. The only unknown is how long ago that write
  *   was. A reader takes the better of two lower bounds for this age: what the row says, which the last writer knew, and what it has seen
  *   of this holder before, since two monotonic clocks keep their distance. Neither needs a clock to be right; so among busy instances an
  *   age is known to some milliseconds, and each passes on what it knows. For a holder never seen before, the difference of the wall clocks
  *   less 2 s stands in for the second.
  *
- * Safety. Every spending has an upper bound of its time that every reader knows: for a spent step (write - ago), for a lease (write + 1 s).
- * A draw is written only if all that is not older than a window by these bounds, with the new lease, fits the limit. Take any window
- * and the last lease in the row's order that is spent in it: when it was decided on, every other spending of this window was in the row (a
- * conditional write misses none), with a bound that lies less than one window before the decision; so it was counted.
- * An instance that dies leaves its open lease: it counts for 11 s and is forgotten.
+ * Safety. Every call has an upper bound of the time at which it reaches the vault that every reader knows: for a spent step (write - ago),
+ * for a lease (write + 1 s + 2 s). A draw is written only if all that is not older than a window by these bounds, with the new lease, fits
+ * the limit. Take any window at the vault and the last lease in the row's order of which a call arrives in it: when it was decided on, every
+ * other call of this window was in the row (a conditional write misses none), with a bound that lies less than one window before the
+ * decision, which came before that arrival; so it was counted.
+ * An instance that dies leaves its open lease: it counts for 13 s and is forgotten.
  *
  * While a draw is under way, calls go on from the old lease, but only as far as the new one would cover them too: whether the write comes
  * through, is lost to another instance or remains unknown, what is spent stays covered.
  */
 import { add, fits, least, less, most, nothing, times } from '../domain/budget.ts';
-import type { Amount, BudgetRow, Holding, Purse, Slowdown } from '../domain/budget.ts';
+import type { Amount, BudgetRow, Claim, Holding, Purse, Slowdown } from '../domain/budget.ts';
 import { millis } from '../domain/time.ts';
 import type { Instant, Millis } from '../domain/time.ts';
+import { addClaims, extended, lessClaim, shareOf } from './claims.ts';
 import type { RateRules } from './rate.ts';
 
 /** One moment by both clocks of an instance. */
@@ -53,8 +60,8 @@ export interface RowView {
 /** A part of the budget that becomes free, by the monotonic clock. */
 export interface Release {
   readonly at: number;
-  readonly amount: Amount;
-  /** Of an open lease: how long it may be spent. */
+  readonly amount: Claim;
+  /** Of an open lease, and of calls under way: how much sooner it is free at best, had all reached the vault at once. */
   readonly lastsMs?: Millis;
 }
 
@@ -101,7 +108,10 @@ export function releases(view: RowView, purse: Purse, instance: string, rules: R
   for (const { value, by } of view.holdings) {
     if (value.purse !== purse || value.instance === instance) continue;
     for (const spent of value.spent) list.push({ at: by - spent.agoMs + rules.windowMs, amount: spent });
-    if (value.lease.points > 0) list.push({ at: by + value.leaseMs + rules.windowMs, amount: value.lease, lastsMs: value.leaseMs });
+    if (value.lease.points > 0) {
+      const lastsMs = millis(value.leaseMs + rules.attemptMs);
+      list.push({ at: by + lastsMs + rules.windowMs, amount: value.lease, lastsMs });
+    }
   }
   return list;
 }
@@ -119,15 +129,15 @@ export function held(list: readonly Release[], elapsed: number): Amount {
 }
 
 /** The claims of the other instances, as far as they are recent. */
-export function othersClaims(view: RowView, purse: Purse, instance: string, elapsed: number): Amount[] {
+export function othersClaims(view: RowView, purse: Purse, instance: string, elapsed: number): Claim[] {
   const claims = believed(view, purse, instance, elapsed).map(({ claim }) => claim);
   return claims.filter(({ points }) => points > 0);
 }
 
 /** The part of the others' claims that was promised to nobody for later: what waits there now. */
-export function othersWaiting(view: RowView, purse: Purse, instance: string, elapsed: number): Amount {
-  const waiting = believed(view, purse, instance, elapsed).map(({ claim, promised = [] }) => promised.reduce(less, claim));
-  return waiting.reduce(add, nothing);
+export function othersWaiting(view: RowView, purse: Purse, instance: string, elapsed: number): Claim {
+  const waiting = believed(view, purse, instance, elapsed).map(({ claim, promised = [] }) => promised.reduce<Claim>(lessClaim, claim));
+  return waiting.reduce(addClaims, nothing);
 }
 
 function believed(view: RowView, purse: Purse, instance: string, elapsed: number): Holding[] {
@@ -154,27 +164,27 @@ export interface Ask {
   /** All that it could use now. */
   readonly want: Amount;
   /** All that it has to get, now and later: by this the budget is shared among instances that want more than there is. */
-  readonly claim: Amount;
+  readonly claim: Claim;
   /** The smallest lease that is of use: what the call at the head of its queue costs. */
   readonly atLeast: Amount;
 }
 
 /**
- * How much of what is free one instance takes: all that it wants if there is enough for all, else its share by its claim.
+ * How much of what is free one instance takes: all that it wants if there is enough for all, else its share by its claim
+ * (policy/claims.ts).
  * @returns {@link nothing} where not even the smallest useful lease is free.
  */
-export function grant(ask: Ask, free: Amount, others: Amount, limit: Amount): Amount {
-  const floor = most(ask.atLeast, times(limit, smallestShare));
-  const share = {
-    points: shareOf(free.points, Math.max(ask.want.points, ask.claim.points), others.points),
-    service: shareOf(free.service, Math.max(ask.want.service, ask.claim.service), others.service),
-  };
+export function grant(ask: Ask, free: Amount, others: readonly Claim[], limit: Amount): Amount {
+  const mine = extended(ask.claim, ask.want);
+  const points = shareOf(free.points, mine, others, 'points');
+  const service = shareOf(free.service, mine, others, 'service');
+  const share = { points: points.share, service: service.share };
+  // What is too little to be worth a write is made more, though not at the cost of those who ask for less than their part.
+  const level = most(ask.atLeast, { points: points.level, service: service.level });
+  const useful = least(level, most(ask.atLeast, times(limit, smallestShare)));
+  const floor = least(useful, less(free, { points: points.spared, service: service.spared }));
   const lease = whole(least(ask.want, least(free, most(share, floor))));
   return lease.points > 0 && fits(ask.atLeast, lease) ? lease : nothing;
-}
-
-function shareOf(free: number, mine: number, others: number): number {
-  return mine + others <= free ? mine : (free * mine) / (mine + others);
 }
 
 function whole(amount: Amount): Amount {
@@ -194,7 +204,7 @@ export function holdingsWith(holding: Holding, view: RowView, at: Moment, rules:
   const kept: Holding[] = [];
   for (const { value, by } of view.holdings) {
     const own = value.instance === holding.instance && value.purse === holding.purse;
-    const over = by + value.leaseMs + rules.windowMs <= at.elapsed;
+    const over = by + value.leaseMs + rules.attemptMs + rules.windowMs <= at.elapsed;
     if (!own && !over) kept.push({ ...value, ageMs: agedBy(by, at) });
   }
   return [...kept, holding];

@@ -13,6 +13,8 @@ export interface RateRules {
   readonly probeShare: number;
   /** How long a lease may be spent after it was drawn (B3). */
   readonly leaseMs: Millis;
+  /** How long a call that was let through may take (C5): it has reached the vault by then. */
+  readonly attemptMs: Millis;
   /** How far apart the wall clocks of two instances may be. */
   readonly clockSkewMs: Millis;
   /** Share of the budget that each instance falls to while the store is away; so many instances that these shares add up to 1 are safe. */
@@ -35,6 +37,9 @@ const serviceLimits: Readonly<Record<string, number>> = {
   'RSA-HSM/4096': 250,
 };
 const serviceWindowMs = 10_000;
+
+/** The shape that costs most of those that may be linked (K2). */
+export const dearestLinked = 'RSA-HSM/3072';
 const strictestLimit = Math.min(...Object.values(serviceLimits));
 
 const managedHsm = 'managedHsm:';
@@ -52,12 +57,30 @@ export function shapeName(key: KeyShape): string {
   return `${key.keyType}/${key.keySize}`;
 }
 
+/** Stands between the shapes of two calls that are admitted as one. */
+const both = '+';
+
+/** Name of the shapes of two calls that are admitted as one. */
+export function bothShapes(key: KeyShape, also: KeyShape): string {
+  return shapeName(key) + both + shapeName(also);
+}
+
+/** Whether it names the shapes of two calls. */
+export function namesBoth(name: string): boolean {
+  return name.includes(both);
+}
+
+/** The shapes in a name of {@link shapeName} or {@link bothShapes}. */
+export function shapesIn(name: string): readonly string[] {
+  return name.split(both);
+}
+
 /**
  * What one operation takes of the service's limit.
  * @param shape as {@link shapeName} gives it; an unknown one costs as much as the dearest known.
  * @returns whole service units, rounded up.
  */
-export function serviceCost(shape: string, rules: RateRules): number {
+export function serviceCost(shape: string, rules: Pick<RateRules, 'serviceShare' | 'windowMs'>): number {
   if (shape.startsWith(managedHsm)) return 0;
   const limit = serviceLimits[shape] ?? strictestLimit;
   return Math.ceil(serviceUnits / (limit * rules.serviceShare * (rules.windowMs / serviceWindowMs)));

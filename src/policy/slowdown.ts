@@ -3,7 +3,7 @@ import type { Amount, BudgetRow, Slowdown } from '../domain/budget.ts';
 import { millis } from '../domain/time.ts';
 import type { Millis } from '../domain/time.ts';
 import { agedBy } from './lease.ts';
-import type { Moment, RowView } from './lease.ts';
+import type { Dated, Moment, RowView } from './lease.ts';
 
 /** Back-off by step, in ms: the service sends no Retry-After, and its documentation asks for this row (F7). */
 const backOffMs = [1000, 2000, 4000, 8000, 16_000] as const;
@@ -21,14 +21,23 @@ export function backOff(step: number): Millis {
 
 /** When the back-off ends, by the monotonic clock; null without one. */
 export function backOffEnd(view: RowView): number | null {
-  return view.slowdown && view.slowdown.by + backOff(view.slowdown.value.step);
+  return view.slowdown && endOf(view.slowdown);
+}
+
+function endOf({ value, by }: Dated<Slowdown>): number {
+  return by + backOff(value.step);
 }
 
 /** What is left of the budget: 0 during the back-off, then growing; 1 when the episode is over. */
-export function budgetFactor(view: RowView | null, elapsed: number): number {
+export function budgetFactor(view: Pick<RowView, 'slowdown'> | null, elapsed: number): number {
   if (!view?.slowdown) return 1;
-  const since = elapsed - view.slowdown.by - backOff(view.slowdown.value.step);
+  const since = elapsed - endOf(view.slowdown);
   return since < 0 ? 0 : Math.min(1, view.slowdown.value.factor + since * regainPerMs);
+}
+
+/** Whether an episode of throttling is not over. */
+export function isSlowed(view: Pick<RowView, 'slowdown'> | null, elapsed: number): boolean {
+  return budgetFactor(view, elapsed) < 1;
 }
 
 /** A limit, as low as the vault's throttling makes it. */
@@ -38,25 +47,38 @@ export function slowed(limit: Amount, view: RowView | null, elapsed: number): Am
 
 /** The slowdown as it is written again; null once the budget is whole. */
 export function passedOn(view: RowView, at: Moment): Slowdown | null {
-  if (view.slowdown === null || budgetFactor(view, at.elapsed) >= 1) return null;
+  if (view.slowdown === null || !isSlowed(view, at.elapsed)) return null;
   return { ...view.slowdown.value, ageMs: agedBy(view.slowdown.by, at) };
 }
 
-/** What a first 429 makes of a whole budget. */
-export function firstSlowdown(at: Moment): Slowdown {
-  return { step: 0, factor: cut, at: at.now, ageMs: millis(0) };
+/** The row with nothing of this instance's changed but the slowdown. */
+export function rowWith(view: RowView, at: Moment): BudgetRow {
+  return { holdings: view.holdings.map(({ value, by }) => ({ ...value, ageMs: agedBy(by, at) })), slowdown: passedOn(view, at) };
 }
 
 /**
- * What the row says after a 429. During a back-off nothing changes: no call was admitted in it, so the 429 belongs to the same burst.
- * @returns null where nothing changes; `begins` says that this is the first of an episode.
+ * What a 429 makes of the slowdown that is known.
+ * @returns null during a back-off: no call was admitted in it, so the 429 belongs to the same burst.
  */
-export function slowedRow(view: RowView, at: Moment): { readonly row: BudgetRow; readonly begins: boolean } | null {
-  const factor = budgetFactor(view, at.elapsed);
+export function throttledAt(known: Dated<Slowdown> | null, { elapsed, now }: Moment, instance?: string): Dated<Slowdown> | null {
+  const factor = budgetFactor({ slowdown: known }, elapsed);
   if (factor === 0) return null;
-  const holdings = view.holdings.map(({ value, by }) => ({ ...value, ageMs: agedBy(by, at) }));
-  if (view.slowdown === null || factor === 1) return { row: { holdings, slowdown: firstSlowdown(at) }, begins: true };
-  const step = Math.min(view.slowdown.value.step + 1, lastStep);
-  const slowdown = { step, factor: Math.max(smallestFactor, factor * cut), at: at.now, ageMs: millis(0) };
-  return { row: { holdings, slowdown }, begins: false };
+  const goesOn = known !== null && factor < 1;
+  const step = goesOn ? Math.min(known.value.step + 1, lastStep) : 0;
+  const value = { step, factor: goesOn ? Math.max(smallestFactor, factor * cut) : cut, at: now, ageMs: millis(0) };
+  return { value: instance === undefined ? value : { ...value, instance }, by: elapsed };
+}
+
+/**
+ * The slowdown of a row into which a 429 has not come that this instance met.
+ * @param own what this instance made of it.
+ * @returns the very `told` where it says as much already.
+ */
+export function joined(told: Dated<Slowdown> | null, own: Dated<Slowdown>): Dated<Slowdown> {
+  if (told === null) return own;
+  const same = told.value.instance === own.value.instance && told.value.at === own.value.at && told.value.step === own.value.step;
+  if (same) return told;
+  const next = throttledAt(told, { elapsed: millis(own.by), now: own.value.at }, own.value.instance);
+  if (next !== null) return next.value.step > own.value.step ? next : own;
+  return own.value.step > told.value.step ? own : told;
 }

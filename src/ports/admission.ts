@@ -8,6 +8,8 @@ export interface AdmissionRequest {
   /** Fairness is between servers. */
   readonly server: string;
   readonly key: KeyShape;
+  /** Key of a second call that follows at once at the same vault, without asking again: `points` are those of both, half for each. */
+  readonly also?: KeyShape;
   readonly class: 'unwrap' | 'wrap' | 'probe' | 'audit';
   readonly tier: Tier;
   readonly points: number;
@@ -22,8 +24,13 @@ export interface Admission {
    * Synchronous in the healthy case, so that admission costs no turn of the event loop.
    */
   admit(request: AdmissionRequest): undefined | Millis | Promise<undefined | Millis>;
-  /** A 429 from the vault: slow down (F7). */
-  throttled(vault: string): void;
+  /**
+   * A call that was let through has ended, by an answer, a fault or its deadline: it reached the vault by now. Which of equal calls it was
+   * does not matter. One that never tells counts as if it took the time of an attempt.
+   */
+  ended(call: Pick<AdmissionRequest, 'vault' | 'key' | 'points'>): void;
+  /** A 429 from the vault: slow down (F7). Answers how long the vault is left alone now. */
+  throttled(vault: string): Millis;
   /**
    * Use of the last window by all instances, in points, and by key shape in operations: by what the others had told at most a second ago;
    * with the store away, as far as this one knows. Never rejects.

@@ -176,7 +176,7 @@ export const entries = {
   maxStandbys: count(['KEYBROKER_MAX_STANDBYS', 4, 'of one primary (K1)'], 'standbys', 0, 4),
 
   auditShare: share(
-    ['KEYBROKER_AUDIT_SHARE', 0.5, 'a permission audit goes to a vault only while less of its rate budget is used (P1)'],
+    ['KEYBROKER_AUDIT_SHARE', 0.9, 'where more of the rate budget of a vault is used, a permission audit goes on at a trickle only (P1)'],
     0.05,
     0.95,
   ),

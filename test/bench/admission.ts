@@ -16,6 +16,7 @@ const rules: RateRules = {
   serviceShare: 0.8,
   probeShare: 0.05,
   leaseMs: millis(1000),
+  attemptMs: millis(2000),
   clockSkewMs: millis(2000),
   awayShare: 0.1,
 };
@@ -27,7 +28,7 @@ const burst = 100;
 /** CPU of one admission where nothing stands in its way: leases and their bookkeeping included, the store's latency not. */
 export const admission: Bench = async ({ seconds, runs }) => {
   const ledger = createMemoryBudgetLedger(createMemoryStore());
-  const admit = createAdmission({ ledger, clock: systemClock, rules, queueLength: 10_000, onTight: () => undefined }).admit;
+  const { admit, ended } = createAdmission({ ledger, clock: systemClock, rules, queueLength: 10_000, onTight: () => Promise.resolve() });
   const requests = count(servers).map((number): AdmissionRequest => ({
     vault: 'kv-west',
     server: `sql-${number}`,
@@ -43,11 +44,13 @@ export const admission: Bench = async ({ seconds, runs }) => {
     const before = process.cpuUsage();
     for (let call = 0; call < calls; call += 1) {
       const request = requests[call % servers];
-      const verdict = request && admit(request);
+      if (request === undefined) continue;
+      const verdict = admit(request);
       if (verdict !== undefined) {
         waited += 1;
         await verdict;
       }
+      ended(request);
       if (call % burst === 0) await new Promise((resolve) => setImmediate(resolve));
     }
     const { user, system } = process.cpuUsage(before);

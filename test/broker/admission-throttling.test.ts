@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { millis } from '../../src/domain/time.ts';
-import { fleet, request, rules, vault, warm, usageOf } from '../support/admission-fleet.ts';
-import type { Answer } from '../support/admission-fleet.ts';
+import { fleet, fullestWindow, request, rules, vault, warm, usageOf } from '../support/admission-fleet.ts';
+import type { Answer, Fleet } from '../support/admission-fleet.ts';
 
 describe('F7: throttling', () => {
   test('F7: a 429 lowers the budget for all instances, and is one event an episode', async () => {
@@ -53,10 +53,139 @@ describe('F7: throttling', () => {
     const subject = await warm();
     subject.store.away = true;
     subject.instances[0]!.throttled(vault);
-    await subject.clock.advance(2600);
-    const answer = subject.instances[0]!.admit(request({ within: millis(500) }));
+    const from = subject.clock.elapsed();
+    await subject.clock.advance(400);
+    const answer = subject.instances[0]!.admit(request({ within: millis(300) }));
     expect(typeof answer).toBe('number');
+    void subject.ask(0);
     await subject.clock.advance(5000);
+    expect(subject.passed.filter(({ at }) => at > from).map(({ at }) => at >= from + 1000)).toEqual([true]);
+  });
+});
+
+describe('F7: throttling where the store does not take it at once', () => {
+  /** Asks for all that may pass, for so long, and answers how many calls passed. */
+  async function passing(subject: Fleet, ms: number): Promise<number> {
+    const before = subject.passed.length;
+    for (let at = 0; at < ms; at += 50) {
+      for (let k = 0; k < 20; k += 1) void subject.ask(0, { server: `sql-${at}-${k}`, within: millis(40) });
+      await subject.clock.advance(50);
+    }
+    return subject.passed.length - before;
+  }
+
+  const backs = [3700, 3900, 4100, 4300, 4500, 4700];
+
+  test.each(backs)('F7: a back-off that the store did not take is kept through what is read when it is back (%i)', async (back) => {
+    const subject = await warm();
+    subject.store.limitMs = 100;
+    subject.store.away = true;
+    const from = subject.clock.elapsed();
+    const at = (elapsed: number): Promise<void> => subject.clock.advance(from + elapsed - subject.clock.elapsed());
+    for (const throttled of [0, 1100, 3200]) {
+      await at(throttled);
+      subject.instances[0]!.throttled(vault);
+    }
+    // Those who wait make the instance draw, and read the row, before it has been written.
+    for (let k = 0; k < 10; k += 1) void subject.ask(0, { server: `waiting-${k}`, within: millis(9000) });
+    await at(back);
+    subject.store.away = false;
+    // The third step of the back-off: 4 s.
+    expect(await passing(subject, 7150 - back)).toBe(0);
+    await passing(subject, 2000);
+    expect(subject.store.row(vault).slowdown).toMatchObject({ step: 2 });
+  });
+
+  test('F7: where other instances win every write, the slowdown is written all the same', async () => {
+    const subject = fleet([0, 100]);
+    void subject.ask(0);
+    await subject.clock.advance(5000);
+    subject.store.loses = 20;
+    subject.instances[0]!.throttled(vault);
+    await subject.clock.advance(600);
+    expect(subject.store.row(vault).slowdown).toBeNull();
+    await subject.clock.advance(20_000);
+    expect(subject.tight).toEqual([vault]);
+  });
+
+  test('F7: the event of an episode is told once, as soon as the store is back, though the episode is over by then', async () => {
+    const subject = fleet([0, 100]);
+    for (let n = 0; n < 2; n += 1) void subject.ask(n);
+    await subject.clock.advance(100);
+    subject.store.away = true;
+    for (let round = 0; round < 3; round += 1) {
+      subject.instances[0]!.throttled(vault);
+      await subject.clock.advance(12_000);
+    }
+    expect(subject.tight).toEqual([]);
+    subject.store.away = false;
+    await subject.clock.advance(4000);
+    expect(subject.tight).toEqual([vault]);
+    await subject.clock.advance(30_000);
+    expect(subject.tight).toEqual([vault]);
+  });
+
+  test('F7: an event that the store did not take is told again', async () => {
+    const subject = await warm();
+    subject.refuseTight(2);
+    subject.instances[0]!.throttled(vault);
+    await subject.clock.advance(5000);
+    expect(subject.tight).toEqual([vault]);
+  });
+
+  test('F7: each 429 after a back-off lengthens the next also with the store away', async () => {
+    const subject = await warm();
+    subject.store.away = true;
+    const told: number[] = [];
+    for (let round = 0; round < 5; round += 1) {
+      const comeBack = subject.instances[0]!.throttled(vault);
+      told.push(comeBack);
+      await subject.clock.advance(Math.max(3000, comeBack));
+    }
+    expect(told).toEqual([1000, 2000, 4000, 8000, 16_000]);
+  });
+
+  test('F7: while the 429 is being written nothing goes, however slow the store is', async () => {
+    const subject = await warm();
+    await subject.clock.advance(3000);
+    subject.store.latencyMs = 700;
+    const from = subject.clock.elapsed();
+    subject.instances[0]!.throttled(vault);
+    for (let k = 0; k < 30; k += 1) {
+      void subject.ask(0, { server: `sql-${k}`, within: millis(9000) });
+      await subject.clock.advance(30);
+    }
+    expect(subject.passed.filter(({ at }) => at > from && at <= from + 1000)).toEqual([]);
+  });
+
+  test('B2, F7: a store that goes at the 429 takes nothing of what is known of the others', async () => {
+    const subject = fleet([0, 100], { rules: { ...rules, awayShare: 0.9 } });
+    void subject.ask(0);
+    for (let k = 0; k < 460; k += 1) void subject.ask(1, { server: `other-${k}` });
+    await subject.clock.advance(1500);
+    void subject.ask(0);
+    await subject.clock.advance(100);
+    subject.store.limitMs = 100;
+    subject.store.away = true;
+    subject.instances[0]!.throttled(vault);
+    for (let at = 0; at < 6000; at += 50) {
+      for (let k = 0; k < 5; k += 1) void subject.ask(0, { server: `late-${at}-${k}`, within: millis(5000) });
+      await subject.clock.advance(50);
+    }
+    expect(fullestWindow(subject.passed).points).toBeLessThanOrEqual(rules.points);
+  });
+
+  test('F7: whoever met a 429 hears when the back-off ends, in a burst and after it', async () => {
+    const subject = await warm();
+    expect(subject.instances[0]!.throttled(vault)).toBe(1000);
+    await subject.clock.advance(300);
+    expect(subject.instances[0]!.throttled(vault)).toBe(700);
+    await subject.clock.advance(700);
+    expect(subject.instances[0]!.throttled(vault)).toBe(2000);
+    const comeBack = 2000;
+    await subject.clock.advance(comeBack);
+    const answer = await Promise.all([subject.ask(0), subject.clock.advance(300)]);
+    expect(answer[0].passed).toBe(true);
   });
 });
 

@@ -39,6 +39,7 @@ function rig() {
           seen.admitted.push(request);
           return seen.admit(request);
         },
+        ended: () => undefined,
       },
       rules: {
         attemptMs: millis(2000),

@@ -21,6 +21,7 @@ function instance() {
   const registered = { ...aRegisteredWith(), links: [aLink()] };
   const calls: PromiseWithResolvers<Reply<Dek>>[] = [];
   const admitted: AdmissionRequest[] = [];
+  const ended: unknown[] = [];
   const parts = {
     clock,
     registry: { peekServer: () => registered, peekVault: () => aVault() },
@@ -33,7 +34,7 @@ function instance() {
       },
     },
     circuits: { state: () => ({ state: 'closed', since: null }), through: (_vault: string, _key: string, call: () => unknown) => call() },
-    admission: { admit: (request: AdmissionRequest) => void admitted.push(request) },
+    admission: { admit: (request: AdmissionRequest) => void admitted.push(request), ended: (call: unknown) => void ended.push(call) },
     operations: { append: () => 1, instance: 'instance-1' },
     rules: {
       attemptMs: millis(2000),
@@ -67,7 +68,7 @@ function instance() {
     );
   const grant = (call: number, sentAt = clock.now()): void =>
     calls[call]!.resolve({ ok: true, value: new Dek(new Uint8Array(32)), sentAt, receivedAt: clock.now(), ms: millis(5) });
-  return { clock, access, calls, admitted, ask, grant };
+  return { clock, access, calls, admitted, ended, ask, grant };
 }
 
 test('F5: an unwrap that was sent after the denial was known releases the latch', async () => {
@@ -101,13 +102,15 @@ test('F5, C4: an unwrap sent before the denial releases nothing, though one who 
 });
 
 test('C4, B2: identical unwraps in flight are one call, and cost the points of one', async () => {
-  const { admitted, calls, ask, grant } = instance();
+  const { admitted, ended, calls, ask, grant } = instance();
   const asked = Array.from({ length: 5 }, ask);
   await settled();
   expect(admitted).toMatchObject([{ points: 5 }]);
+  expect(ended).toEqual([]);
   grant(0);
   expect(await Promise.all(asked)).toMatchObject(asked.map(() => ({ ok: true, value: { failover: false } })));
   expect(calls).toHaveLength(1);
+  expect(ended).toEqual(admitted.map(({ vault, key, points }) => ({ vault, key, points })));
   const next = ask();
   await settled();
   grant(1);

@@ -7,6 +7,7 @@ import type { Finding } from '../../src/domain/finding.ts';
 import type { KeyId } from '../../src/domain/key.ts';
 import type { Link } from '../../src/domain/server.ts';
 import { millis } from '../../src/domain/time.ts';
+import type { AdmissionRequest } from '../../src/ports/admission.ts';
 import { aFault, aRegisteredWith, gateRules } from '../support/builders.ts';
 import { aLink, aVault, keyId } from '../support/stored-values.ts';
 import { virtualClock } from '../support/virtual-clock.ts';
@@ -16,10 +17,15 @@ const [west, north, south] = ['kv-west', 'kv-north', 'kv-south'].map((vault) => 
 /** The findings on the shape of the group (K1); its vaults are all down, so that the others say nothing. */
 async function shapeFindings(links: readonly Link[], primary: KeyId, standbyKeyIds: readonly KeyId[]): Promise<readonly Finding[]> {
   const clock = virtualClock();
+  const admitted: unknown[] = [];
+  const ended: unknown[] = [];
   const parts = {
     clock,
     registry: { readVaults: () => Promise.resolve(['kv-west', 'kv-north', 'kv-south'].map((name) => aVault(name))) },
-    admission: { admit: () => undefined },
+    admission: {
+      admit: ({ vault, key, points }: AdmissionRequest) => void admitted.push({ vault, key, points }),
+      ended: (call: unknown) => void ended.push(call),
+    },
     circuits: { state: () => ({ state: 'closed' }), through: (_vault: string, _key: string, call: () => unknown) => call() },
     vaults: { get: () => Promise.resolve({ ok: false, fault: aFault(), sentAt: clock.now(), receivedAt: clock.now(), ms: millis(1) }) },
     rules: { attemptMs: millis(2000), maxStandbys: 4, tenant: 'tenant-1', association: { points: { GeneralPurpose: 2 } }, gate: gateRules },
@@ -34,6 +40,8 @@ async function shapeFindings(links: readonly Link[], primary: KeyId, standbyKeyI
     use: 'protector',
     primaryFirst: false,
   });
+  // B2: the budget is told of the end of each call.
+  expect(ended).toEqual(admitted);
   return findings.filter(({ code }) => code !== 'KeyUnreachable');
 }
 

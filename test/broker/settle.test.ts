@@ -28,7 +28,7 @@ async function heard(operation: 'wrapKey' | 'unwrapKey', fault: Fault, sight: Si
   const stored = () => Promise.resolve();
   const met: string[] = [];
   const { failure } = createSettle({
-    parts: { clock, registry: { peekVault: () => aVault() } },
+    parts: { clock, registry: { peekVault: () => aVault() }, admission: { throttled: () => millis(4000) } },
     access: { denied: stored, otherDenied: stored, refused: stored, known: () => undefined },
     witness: { look: () => Promise.resolve(sight) },
     outages: { met: (vault: string) => Promise.resolve(met.push(vault)) },
@@ -90,4 +90,12 @@ test('F4: a denied wrap is kept as such also where the store is away for what wa
   expect(settled).toMatchObject({ kind: 'refused', refusal: { code: 'StateUnavailable' } });
   // P2: with what an event is to tell of it.
   expect(kept).toEqual(['wrapKey WrapDenied']);
+});
+
+test('F7: whoever met a 429 is told to come back when the back-off ends', async () => {
+  const throttled: Fault = { ...revoked, class: 'throttled', status: 429, code: 'Throttled', detail: 'the vault throttles' };
+  expect((await heard('unwrapKey', throttled, 'undecided')).answer).toMatchObject({
+    kind: 'refused',
+    refusal: { code: 'Throttled', retryable: true, retryAfterMs: 4000 },
+  });
 });

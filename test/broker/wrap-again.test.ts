@@ -27,7 +27,7 @@ async function laid(known: Partial<LinkAccess>, { fault, link = aLink() }: { rea
     parts: {
       clock,
       registry: { peekVault: () => aVault() },
-      admission: { admit: ({ class: of }: { class: string }) => void told.push(`admit ${of}`) },
+      admission: { admit: ({ class: of }: { class: string }) => void told.push(`admit ${of}`), ended: () => undefined },
       circuits: { through: (_vault: string, _key: string, call: () => unknown) => call() },
       vaults: {
         wrap() {

@@ -1,9 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { createBatch } from '../../src/broker/batch.ts';
+import type { Roads } from '../../src/broker/roads.ts';
 import type { RequestContext } from '../../src/domain/caller.ts';
+import { Dek } from '../../src/domain/dek.ts';
+import type { OperationRecord } from '../../src/domain/operation.ts';
 import { done, refuse } from '../../src/domain/refusal.ts';
-import { dekText, goodRoads, thumbprint, wrappedText } from '../support/wire-cases.ts';
-import { testWire } from '../support/wire.ts';
+import { StoreAway } from '../../src/ports/store.ts';
+import { settled } from '../support/virtual-clock.ts';
+import { dekText, goodRoads, keyId, thumbprint, wrappedText } from '../support/wire-cases.ts';
+import { objectId, testWire } from '../support/wire.ts';
 
 const params = { server: 'sql-demo' };
 const good = { database: 'orders', dek: dekText };
@@ -46,9 +51,54 @@ describe('batch: one result or problem an item, in order', () => {
       if (i % 2 === 0) expect(item.result).toHaveProperty('wrappedDek');
       else expect(item.problem).toMatchObject({ code: 'InvalidRequest' });
     });
-    expect(body.items[1]?.problem?.detail).toMatch(/^dek: /);
-    expect(body.items[3]?.problem?.detail).toMatch(/^server: /);
-    expect(body.items[9]?.problem?.detail).toMatch(/^algorithm: /);
+    expect(body.items[1]?.problem?.detail).toMatch(/^items\[1\]\.dek: /);
+    expect(body.items[3]?.problem?.detail).toMatch(/^items\[3\]\.server: /);
+    expect(body.items[9]?.problem?.detail).toMatch(/^items\[9\]\.algorithm: /);
+  });
+
+  test('what is wrong with an item as a whole is said of its place', async () => {
+    const { body } = await post({ operation: 'wrap', items: [good, null, { ...good, [dekText]: 1 }] });
+    expect(body.items[1]?.problem?.detail).toBe('items[1]: must be an object');
+    expect(body.items[2]?.problem?.detail).toBe('items[2].(a name that is not told): is not known here');
+  });
+
+  test('answers stand where their items stood, whichever was done first', async () => {
+    const gates = Array.from({ length: 100 }, () => Promise.withResolvers<undefined>());
+    const wire = testWire({
+      ...goodRoads,
+      batch: batchAt(() => 0),
+      unwrap: async ({ database, algorithm, thumbprint: key }) => {
+        const index = Number(database.slice(3));
+        await gates[index]?.promise;
+        const dek = new Dek(Uint8Array.from({ length: 32 }, () => index));
+        return done({ dek, algorithm, keyId, thumbprint: key, vault: 'kv-west', failover: false, record: 'a1/1' });
+      },
+    });
+    const items = gates.map((_, index) => ({ database: `db-${index}`, wrappedDek: wrappedText, thumbprint }));
+    const asked = wire.call('batch', { params, body: { operation: 'unwrap', items } });
+    for (const { resolve } of gates.toReversed()) {
+      resolve(undefined);
+      await settled();
+    }
+    const { items: answered } = (await asked).json as unknown as BatchBody;
+    expect(answered.map(({ result }) => Buffer.from(String(result?.['dek']), 'base64url')[0])).toEqual(gates.map((_, index) => index));
+  });
+
+  test('a defect met by one item is its own problem, and is told to the log; the others stand', async () => {
+    const wire = testWire({
+      ...goodRoads,
+      batch: batchAt(() => 0),
+      wrap: (request, context) =>
+        request.database === 'poisoned' ? Promise.reject(new TypeError(`Received '${dekText}'`)) : goodRoads.wrap!(request, context),
+    });
+    const items = Array.from({ length: 200 }, (_, index) => (index === 77 ? { ...good, database: 'poisoned' } : good));
+    const answer = await wire.call('batch', { params, body: { operation: 'wrap', items }, headers: { 'x-ms-client-request-id': 'mine' } });
+    expect(answer.status).toBe(200);
+    const { items: answered } = answer.json as unknown as BatchBody;
+    expect(answered[77]?.problem).toMatchObject({ code: 'Internal', status: 500, requestId: 'mine/77' });
+    expect(answered.filter(({ result }) => result !== undefined)).toHaveLength(199);
+    expect(wire.defects).toMatchObject([{ requestId: 'mine/77', route: 'batch', error: 'TypeError' }]);
+    expect(JSON.stringify(wire.defects) + answer.text).not.toContain(dekText);
   });
 
   test.each(['unwrap', 'rewrap'] as const)('%s takes wrapped DEKs', async (operation) => {
@@ -64,22 +114,22 @@ describe('batch: one result or problem an item, in order', () => {
   });
 });
 
-describe('batch: the road', () => {
-  const context: RequestContext = { caller: { objectId: 'host', roles: new Set(['KeyBroker.Host']) }, requestId: 'r', deadline: 100 };
+/** The third item has not the form of an operation. */
+const request = {
+  operation: 'rewrap',
+  server: 'sql-demo',
+  size: 4,
+  database: (index: number) => (index === 2 ? undefined : `db-${index}`),
+  item: () => Promise.reject(new Error('no item may be done')),
+} as const;
 
-  function batchAt(elapsed: () => number) {
-    const server = { name: 'sql-demo', principalId: 'host', state: 'online', clock: null };
-    const registry = {
-      peekServer: () => ({ server, links: [], databases: new Map(), incarnation: 'incarnation-1', revision: 1 }),
-      readServer: () => Promise.resolve(undefined),
-    };
-    return createBatch({ registry, clock: { elapsed, now: () => 0 } } as never).batch;
-  }
+describe('batch: the road', () => {
+  const context: RequestContext = { caller: { objectId, roles: new Set(['KeyBroker.Host']) }, requestId: 'r', deadline: 100 };
 
   test('C5: items whose turn does not come before the deadline are cancelled and say so; those before are kept', async () => {
     let elapsed = 0;
     const outcome = await batchAt(() => elapsed)(
-      { server: 'sql-demo', size: 200, item: (index) => Promise.resolve(done((elapsed = index))) },
+      { ...request, size: 200, item: (index) => Promise.resolve(done((elapsed = index))) },
       context,
     );
     expect(outcome.ok).toBe(true);
@@ -97,7 +147,7 @@ describe('batch: the road', () => {
     let most = 0;
     await batchAt(() => 0)(
       {
-        server: 'sql-demo',
+        ...request,
         size: 500,
         item: async () => {
           most = Math.max(most, ++under);
@@ -110,10 +160,59 @@ describe('batch: the road', () => {
     );
     expect(most).toBe(48);
   });
+});
 
-  test('a caller who is not the principal of the server is refused as a whole', async () => {
-    const stranger = { ...context, caller: { ...context.caller, objectId: 'other' } };
-    const outcome = await batchAt(() => 0)({ server: 'sql-demo', size: 1, item: () => Promise.resolve(done(1)) }, stranger);
-    expect(outcome).toMatchObject({ ok: false });
+describe('batch: refused as a whole', () => {
+  const stranger: RequestContext = { caller: { objectId: 'other', roles: new Set(['KeyBroker.Host']) }, requestId: 'r', deadline: 100 };
+  test.each([
+    ['a caller who is not its principal', {}, 'CallerNotAllowed'],
+    ['a server that there is not', { server: 'sql-none' }, 'NotFound'],
+    ['a server that is not to be used', { server: 'sql-lost' }, 'ServerInaccessible'],
+    ['a store that is away', { server: 'sql-away' }, 'StateUnavailable'],
+  ])('P3: %s: each item that has the form of an operation leaves the record of a single call', async (_name, change, code) => {
+    const records: OperationRecord[] = [];
+    const context = code === 'ServerInaccessible' ? { ...stranger, caller: { ...stranger.caller, objectId } } : stranger;
+    const outcome = await batchAt(() => 0, records)({ ...request, ...change }, context);
+    expect(outcome).toMatchObject({ ok: false, refusal: { code } });
+    const common = { operation: 'rewrap', caller: context.caller.objectId, outcome: code, keyId: null, attempts: [] };
+    expect(records).toMatchObject([
+      { ...common, database: 'db-0', requestId: 'r/0' },
+      { ...common, database: 'db-1', requestId: 'r/1' },
+      { ...common, database: 'db-3', requestId: 'r/3' },
+    ]);
+  });
+
+  test('P3: what can be recorded nowhere is StateUnavailable', async () => {
+    const outcome = await batchAt(() => 0, null)(request, stranger);
+    expect(outcome).toMatchObject({ ok: false, refusal: { code: 'StateUnavailable' } });
+  });
+
+  test('P3: over HTTP only items that could have been operations are recorded', async () => {
+    const records: OperationRecord[] = [];
+    const wire = testWire({ batch: batchAt(() => 0, records, 'another') });
+    const items = [good, { ...good, dek: '!' }, null, { ...good, database: 'stock' }];
+    const answer = await wire.call('batch', { params, body: { operation: 'wrap', items } });
+    expect(answer.status).toBe(403);
+    expect(records.map(({ operation, database }) => [operation, database])).toEqual([
+      ['wrap', 'orders'],
+      ['wrap', 'stock'],
+    ]);
   });
 });
+
+/** The road of batches to the servers sql-demo and sql-lost. Records are kept in `records`, or nowhere. */
+function batchAt(elapsed: () => number, records: OperationRecord[] | null = [], principalId = objectId): Roads['batch'] {
+  const server = { name: 'sql-demo', principalId, state: 'online', clock: null };
+  const registered = { links: [], databases: new Map(), incarnation: 'incarnation-1', revision: 1 };
+  const registry = {
+    peekServer: (name: string) => (name === 'sql-demo' ? { ...registered, server } : undefined),
+    readServer: (name: string) => {
+      if (name === 'sql-away') return Promise.reject(new StoreAway('reset'));
+      if (name === 'sql-none') return Promise.resolve(undefined);
+      const lost = { ...server, name, state: 'needsRevalidation' };
+      return Promise.resolve({ ...registered, server: name === 'sql-lost' ? lost : server });
+    },
+  };
+  const operations = { append: (record: OperationRecord) => records?.push(record) ?? null, instance: 'instance-1' };
+  return createBatch({ registry, operations, clock: { elapsed, now: () => 0 } } as never).batch;
+}

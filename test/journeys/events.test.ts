@@ -108,3 +108,18 @@ it('lists by pages without a hole or a repetition, and from a time on', async (c
   const late = await traveller.as<PageBody<EventBody>>('Auditor', `GET /v1/events?subject=${fleet.server}&since=${since}`);
   expect(late.body.items).toEqual(all.filter(({ time }) => time >= since));
 });
+
+it('F7: a vault that throttles: `budget.tight`, once an episode, whatever the number of instances', async (context) => {
+  const traveller = journeys.begin(context);
+  const fleet = await traveller.fleet();
+  const subject = fleet.west.name;
+  const { wrappedDek } = await traveller.wrapped(fleet);
+  await traveller.fault(fleet.west, { fault: 'throttle' });
+  for (const instance of [0, 1, 0, 1]) expect((await traveller.unwrap(fleet, wrappedDek, { instance })).status).toBe(429);
+  await traveller.heal(fleet.west);
+  await untilTrue('the event', async () => typesOf(await traveller.events(subject)).includes('budget.tight'));
+  await untilTrue('the vault to serve again', async () => (await traveller.unwrap(fleet, wrappedDek, { instance: 1 })).status === 200);
+  expect(await traveller.events(subject)).toEqual([
+    expect.objectContaining({ type: 'keybroker.budget.tight', subject, data: { reason: 'throttled' } }),
+  ]);
+});

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Slowdown } from '../../src/domain/budget.ts';
 import { instant, millis } from '../../src/domain/time.ts';
 import type { RowView } from '../../src/policy/lease.ts';
-import { budgetFactor, passedOn, slowedRow } from '../../src/policy/slowdown.ts';
+import { budgetFactor, joined, passedOn, throttledAt } from '../../src/policy/slowdown.ts';
 
 /** A vault that answered 429 at monotonic 0. */
 function view(step: number, factor: number): RowView {
@@ -36,24 +36,57 @@ describe('F7: the budget after a 429', () => {
   });
 });
 
-describe('F7: what a 429 writes', () => {
+describe('F7: what a 429 makes of the budget', () => {
+  test('F7: the first halves it', () => {
+    expect(throttledAt(null, at(700), 'a')).toEqual({ value: { step: 0, factor: 0.5, at: 1700, ageMs: 0, instance: 'a' }, by: 700 });
+  });
+
   test('F7: nothing during the back-off: it belongs to the same burst', () => {
-    expect(slowedRow(view(0, 0.5), at(500))).toBeNull();
+    expect(throttledAt(view(0, 0.5).slowdown, at(500))).toBeNull();
   });
 
   test('F7: after the back-off the next step, and half of what is left', () => {
-    const next = slowedRow(view(0, 0.5), at(3000));
-    expect(next?.begins).toBe(false);
-    expect(next?.row.slowdown).toMatchObject({ step: 1, factor: 0.3 });
+    expect(throttledAt(view(0, 0.5).slowdown, at(3000))?.value).toMatchObject({ step: 1, factor: 0.3 });
   });
 
   test('F7: never less than a sixteenth, never beyond the last step', () => {
-    expect(slowedRow(view(4, 1 / 16), at(16_000))?.row.slowdown).toMatchObject({ step: 4, factor: 1 / 16 });
+    expect(throttledAt(view(4, 1 / 16).slowdown, at(16_000))?.value).toMatchObject({ step: 4, factor: 1 / 16 });
   });
 
   test('F7: an episode ends when the budget is whole; the row forgets it, and the next 429 begins another', () => {
     expect(passedOn(view(3, 0.5), at(18_001))).toBeNull();
     expect(passedOn(view(3, 0.5), at(12_000))).toMatchObject({ step: 3, ageMs: 12_000 });
-    expect(slowedRow(view(3, 0.5), at(18_001))).toMatchObject({ begins: true, row: { slowdown: { step: 0, factor: 0.5 } } });
+    expect(throttledAt(view(3, 0.5).slowdown, at(18_001))?.value).toMatchObject({ step: 0, factor: 0.5 });
+  });
+});
+
+describe('F7: a 429 that has not come into the row', () => {
+  const own = (step: number, factor: number, by: number) => ({
+    value: { step, factor, at: instant(1000 + by), ageMs: millis(0), instance: 'me' },
+    by,
+  });
+
+  test('F7: nothing is in the row: it is what this instance made of it', () => {
+    expect(joined(null, own(2, 0.4, 300))).toEqual(own(2, 0.4, 300));
+  });
+
+  test('F7: the row tells of this one already', () => {
+    const told = own(0, 0.5, 300);
+    expect(joined(told, own(0, 0.5, 300))).toBe(told);
+  });
+
+  test('F7: in the back-off that the row tells of it belongs to the same burst', () => {
+    const { slowdown } = view(0, 0.5);
+    expect(joined(slowdown, own(0, 0.5, 300))).toBe(slowdown);
+  });
+
+  test('F7: after a back-off that this instance had not heard of it is the next step', () => {
+    const { value, by } = joined(view(0, 0.5).slowdown, own(0, 0.5, 3000));
+    expect([value.step, value.factor, value.instance, by]).toEqual([1, 0.3, 'me', 3000]);
+  });
+
+  test('F7: what this instance met alone, over and over, outweighs what others met once, before or after', () => {
+    expect(joined(view(0, 0.5).slowdown, own(3, 0.1, 300))).toEqual(own(3, 0.1, 300));
+    expect(joined(view(0, 0.5).slowdown, own(3, 0.1, -5000))).toEqual(own(3, 0.1, -5000));
   });
 });

@@ -37,7 +37,9 @@ describe('F1, F2: each class has one consequence', () => {
 
 describe('T33: what a standby that failed means for the next one, while the primary is down', () => {
   test('it is asked after what says nothing of the key', () => {
-    const leading = faultClasses.filter((faultClass) => leadsOn(aFault({ class: faultClass, outsideValidity: false, mayHideDenial: false })));
+    const leading = faultClasses.filter((faultClass) =>
+      leadsOn(aFault({ class: faultClass, outsideValidity: false, mayHideDenial: false })),
+    );
     expect(leading.toSorted()).toEqual(['ambiguous', 'outage', 'throttled']);
     // C2: a key that has expired there is no denial of access.
     expect(leadsOn(aFault({ class: 'revoked', outsideValidity: true }))).toBe(true);

@@ -46,7 +46,7 @@ const layers: Readonly<Record<string, { readonly may: readonly string[]; readonl
   adapters: { may: ['domain', 'ports', 'adapters'], types: ['policy'] },
   http: { may: ['domain', 'http'], types: ['broker', 'ports'] },
   settings: { may: ['domain', 'settings'] },
-  'settings.ts': { may: ['domain', 'settings'] },
+  'settings.ts': { may: ['domain', 'policy', 'settings'] },
   'app.ts': { may: ['domain', 'policy', 'ports', 'broker', 'adapters', 'http', 'settings.ts'] },
   functions: { may: ['app.ts', 'http', 'functions'] },
 };

@@ -3,6 +3,7 @@ import { millis } from '../../src/domain/time.ts';
 import { serviceCost, serviceUnits, shapeName } from '../../src/policy/rate.ts';
 import type { RateRules } from '../../src/policy/rate.ts';
 import type { Admission, AdmissionRequest } from '../../src/ports/admission.ts';
+import { StoreAway } from '../../src/ports/store.ts';
 import { simulatedStore } from './simulated-ledger.ts';
 import type { SimulatedStore } from './simulated-ledger.ts';
 import { virtualClock } from './virtual-clock.ts';
@@ -15,17 +16,25 @@ export const rules: RateRules = {
   serviceShare: 0.8,
   probeShare: 0.05,
   leaseMs: millis(1000),
+  attemptMs: millis(2000),
   clockSkewMs: millis(2000),
   awayShare: 0.1,
 };
 
-/** One call that was let through to the vault, at its true time. */
+/** One call that was let through to the vault, and when it came there, by the true time. */
 export interface Passed {
   readonly at: number;
+  readonly arrived: number;
   readonly instance: number;
   readonly server: string;
   readonly points: number;
   readonly service: number;
+}
+
+/** How long a call that was let through takes to come to the vault, and from there to its end, in ms. */
+export interface Travel {
+  readonly toVaultMs: number;
+  readonly toEndMs: number;
 }
 
 /** What a call came to: how long it waited, or when it may come back. */
@@ -41,6 +50,8 @@ export interface Fleet {
   /** An instance that is dead asks for nothing more, and what it has in hand is lost. */
   kill(instance: number): void;
   cutOff(instance: number, cut: boolean): void;
+  /** The next so many times the store does not take the event of an episode of throttling. */
+  refuseTight(times: number): void;
   ask(instance: number, request?: Partial<AdmissionRequest>): Promise<Answer>;
 }
 
@@ -48,6 +59,15 @@ export const vault = 'kv-west';
 
 /** Points of a window that are for traffic. */
 export const traffic = 950;
+
+/** Numbers from 0 up to 1 without pattern, the same in every run. */
+export function chances(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
 
 /** Clocks of `n` instances, the outermost 2 s apart. */
 export function skews(n: number): number[] {
@@ -57,12 +77,13 @@ export function skews(n: number): number[] {
 /** @param skews of the wall clocks in ms, one for each instance. */
 export function fleet(
   skews: readonly number[],
-  options: { readonly seed?: number; readonly rules?: RateRules; readonly queueLength?: number } = {},
+  options: { readonly seed?: number; readonly rules?: RateRules; readonly queueLength?: number; readonly travel?: () => Travel } = {},
 ): Fleet {
   const clock = virtualClock(undefined, options.seed ?? 7);
   const store = simulatedStore();
   const passed: Passed[] = [];
   const tight: string[] = [];
+  let tightRefusals = 0;
   const dead = new Set<number>();
   const cut = new Set<number>();
   const used = options.rules ?? rules;
@@ -74,15 +95,31 @@ export function fleet(
       clock: own,
       rules: used,
       queueLength: options.queueLength ?? 10_000,
-      onTight: (name) => tight.push(name),
+      onTight(name) {
+        if (tightRefusals === 0) return Promise.resolve(void tight.push(name));
+        tightRefusals -= 1;
+        return Promise.reject(new StoreAway('simulated'));
+      },
     });
   });
+
+  /** What an instance sent comes to the vault also where it dies meanwhile; of the answer it hears nothing then. */
+  async function go(instance: number, call: AdmissionRequest): Promise<void> {
+    const service = serviceCost(shapeName(call.key), used);
+    const { toVaultMs, toEndMs } = options.travel?.() ?? { toVaultMs: 0, toEndMs: 0 };
+    const at = clock.elapsed();
+    passed.push({ at, arrived: at + toVaultMs, instance, server: call.server, points: call.points, service });
+    if (toVaultMs + toEndMs > 0) await clock.pause(millis(toVaultMs + toEndMs));
+    if (!dead.has(instance)) instances[instance]?.ended(call);
+  }
+
   return {
     clock,
     store,
     passed,
     tight,
     instances,
+    refuseTight: (times) => (tightRefusals = times),
     kill: (instance) => dead.add(instance),
     cutOff(instance, off) {
       if (off) cut.add(instance);
@@ -95,21 +132,18 @@ export function fleet(
       const comeBack = answer instanceof Promise ? await answer : answer;
       const waited = clock.elapsed() - began;
       if (comeBack !== undefined) return { passed: false, comeBack, waited };
-      if (!dead.has(instance)) {
-        const service = serviceCost(shapeName(call.key), used);
-        passed.push({ at: clock.elapsed(), instance, server: call.server, points: call.points, service });
-      }
+      if (!dead.has(instance)) void go(instance, call);
       return { passed: true, waited };
     },
   };
 }
 
-/** The fullest window of all that begin at any moment: points, and share of what the broker uses of the service's limit. */
+/** The fullest window at the vault, of all that begin at any moment: points, and share of what the broker uses of the service's limit. */
 export function fullestWindow(
   passed: readonly Passed[],
   windowMs = 10_000,
 ): { readonly points: number; readonly service: number; readonly at: number } {
-  const sorted = [...passed].sort((a, b) => a.at - b.at);
+  const sorted = passed.map((call) => ({ ...call, at: call.arrived })).sort((a, b) => a.at - b.at);
   const fullest = { points: 0, service: 0, at: 0 };
   let points = 0;
   let service = 0;

@@ -241,7 +241,10 @@ const vaultAddress = /https:\/\/([\w-]+)\.vault\.localhost:\d+(\/keys\/[\w-]+)?(
 const secretMembers = new Set(['dek', 'wrappedDek']);
 
 function shown(body: unknown): string {
-  const text = JSON.stringify(body, (name: string, value: unknown) => (secretMembers.has(name) ? `<${name}>` : value));
+  const text = JSON.stringify(body, (name: string, value: unknown) => {
+    if (secretMembers.has(name)) return `<${name}>`;
+    return Array.isArray(value) && value.length > 20 ? [...(value as unknown[]).slice(0, 3), `<${value.length - 3} more>`] : value;
+  });
   return ` -H 'content-type: application/json' -d '${text}'`;
 }
 

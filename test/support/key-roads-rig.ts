@@ -96,11 +96,12 @@ function instance(clock: VirtualClock, store: MemoryStore, number: number): KeyR
       through: (_vault: string, _key: string, call: () => unknown) => call(),
       canary: (_vault: string, _key: string, call: () => unknown) => call(),
     },
-    admission: { admit: () => undefined, throttled: (vault: string) => void rig.throttled.push(vault) },
+    admission: { admit: () => undefined, ended: () => undefined, throttled: (vault: string) => (rig.throttled.push(vault), millis(1000)) },
     operations: createMemoryOperationLog(store, { instance: `instance-${number}`, log: () => true, queueLength: 0 }),
     events: createMemoryEventLog(store),
     instances: createMemoryInstances(store),
     controlPlane: { vaultStatus: () => Promise.resolve('unknown') },
+    ownIdentity: { missing: () => Promise.resolve(null) },
     permissions: { granted: () => Promise.resolve(null) },
     webhooks: { targets: [] },
     rules: {

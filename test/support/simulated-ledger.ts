@@ -11,6 +11,8 @@ export interface SimulatedStore {
   latencyMs: number;
   limitMs: number;
   away: boolean;
+  /** So many writes to come are lost to another instance. */
+  loses: number;
   writes: number;
   reads: number;
   conflicts: number;
@@ -31,6 +33,7 @@ export function simulatedStore(): SimulatedStore {
     latencyMs: 5,
     limitMs: 2000,
     away: false,
+    loses: 0,
     writes: 0,
     reads: 0,
     conflicts: 0,
@@ -58,7 +61,8 @@ export function simulatedStore(): SimulatedStore {
           if (next === null) return { row: before.row, stored: false };
           const json = JSON.stringify(next);
           await travel();
-          const wins = stored(vault).version === before.version;
+          const wins = stored(vault).version === before.version && store.loses === 0;
+          if (!wins && store.loses > 0) store.loses -= 1;
           if (wins) rows.set(vault, { version: before.version + 1, json });
           if (wins) store.writes += 1;
           else store.conflicts += 1;

@@ -1,3 +1,4 @@
+import * as z from 'zod/mini';
 import type { Roads } from '../../broker/roads.ts';
 import type { RequestContext } from '../../domain/caller.ts';
 import { Dek } from '../../domain/dek.ts';
@@ -21,10 +22,12 @@ interface Turn {
   readonly place: string;
 }
 
+const itemForms = { wrap: wrapItem, unwrap: unwrapItem, rewrap: unwrapItem };
+
 type OneItem = (input: unknown, turn: Turn) => Promise<WireOutcome<unknown>>;
 
 async function wrapOne(input: unknown, { roads, context, server, place }: Turn): Promise<WireOutcome<unknown>> {
-  const item = read(wrapItem, input, place);
+  const item = read(itemForms.wrap, input, place, place);
   if (!item.ok) return item;
   const dek = new Dek(decode(item.value.dek));
   try {
@@ -37,7 +40,7 @@ async function wrapOne(input: unknown, { roads, context, server, place }: Turn):
 
 function unwrapOne(operation: 'unwrap' | 'rewrap'): OneItem {
   return async (input, { roads, context, server, place }) => {
-    const item = read(unwrapItem, input, place);
+    const item = read(itemForms[operation], input, place, place);
     if (!item.ok) return item;
     const request = { ...item.value, server, wrappedDek: decode(item.value.wrappedDek) };
     if (operation === 'rewrap') {
@@ -66,10 +69,19 @@ export const batchRoutes: readonly Route[] = [
     body: batchBody,
     answers: { 200: batchAnswer },
     refusals: operationRefusals,
-    walk: async ({ params: { server }, body: { operation, items } }, { roads, context }) => {
-      const item = (index: number, itemContext: RequestContext): Promise<WireOutcome<unknown>> =>
-        oneItem[operation](items[index], { roads, context: itemContext, server, place: `items[${index}]` });
-      const outcome = await roads.batch({ server, size: items.length, item }, context);
+    walk: async ({ params: { server }, body: { operation, items } }, { roads, context, failed }) => {
+      const item = async (index: number, itemContext: RequestContext): Promise<WireOutcome<unknown>> => {
+        try {
+          return await oneItem[operation](items[index], { roads, context: itemContext, server, place: `items[${index}]` });
+        } catch (error) {
+          return failed(error, itemContext.requestId);
+        }
+      };
+      const database = (index: number): string | undefined => {
+        const read = z.safeParse(itemForms[operation], items[index]);
+        return read.success ? read.data.database : undefined;
+      };
+      const outcome = await roads.batch({ operation, server, size: items.length, database, item }, context);
       if (!outcome.ok) return outcome;
       const results = outcome.value.map((one, index) =>
         one.ok ? { result: one.value } : { problem: problemBody(one.refusal, `${context.requestId}/${index}`) },

@@ -16,15 +16,17 @@ export function backingOff(clock: Clock, onThrottled: (vault: string) => void): 
       const left = (halts.get(vault)?.until ?? 0) - clock.elapsed();
       return left > 0 ? millis(left) : undefined;
     },
+    ended: () => undefined,
     throttled(vault) {
       onThrottled(vault);
       const known = halts.get(vault);
       const now = clock.elapsed();
       // What was under way when the back-off began belongs to the same burst.
-      if (known !== undefined && known.until > now) return;
+      if (known !== undefined && known.until > now) return millis(known.until - now);
       const goesOn = known !== undefined && now - known.until < longestStepMs;
       const stepMs = goesOn ? Math.min(longestStepMs, known.stepMs * 2) : seconds(1);
       halts.set(vault, { stepMs, until: now + stepMs });
+      return millis(stepMs);
     },
     usage: () => Promise.resolve({ used: 0, limit: 1000, windowMs: millis(10_000), byKeyType: {} }),
   };

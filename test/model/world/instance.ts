@@ -94,6 +94,7 @@ export function startInstance(around: Surroundings, name: string, own: { readonl
     history: createMemoryHistory(around.plain),
     controlPlane: around.controlPlane,
     audits: createMemoryAuditStore(around.plain),
+    ownIdentity: { missing: () => Promise.resolve(null) },
     permissions: { granted: () => Promise.resolve(null) },
     deliveries: notPlayed,
     webhooks: { targets: [], ask: () => neverSent, send: () => neverSent },
