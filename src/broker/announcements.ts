@@ -45,7 +45,7 @@ export class Announcements {
 
   /** Whether the others are to be told what was announced, although no lease is wanted. @param call costs what no lease covers by then. */
   owes(call: Amount, now: number): boolean {
-    return !this.mayAnnounce(call, now) && !fits(call, this.#holder.left(now));
+    return this.#untold > 0 && !this.mayAnnounce(call, now) && !fits(call, this.#holder.left(now));
   }
 
   /** Whether one that has no place here may have been told by another instance to come now: then those who have places here may be there. */

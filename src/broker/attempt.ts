@@ -5,6 +5,7 @@ import type { Link } from '../domain/server.ts';
 import { millis, rounded } from '../domain/time.ts';
 import type { Vault } from '../domain/vault.ts';
 import { shapeAt } from '../policy/rate.ts';
+import { heldBack } from '../ports/vault.ts';
 import type { Reply } from '../ports/vault.ts';
 import { createCallRoom } from './call-room.ts';
 import type { AttemptParts, KeyCall, Tried } from './key-call.ts';
@@ -70,6 +71,8 @@ export function createAttempts(all: AttemptParts): Attempts {
     admission.ended({ vault: vault.name, key: shapeAt(vault.kind, link), points: rules.association.points[call.tier] });
     const refusedAtLast = await last;
     if (refusedAtLast !== undefined) return unsent(refusedAtLast);
+    // The question took all of the time: nothing was sent.
+    if (reply?.ok === false && reply.fault.code === heldBack) return unsent(timeOver);
     if (reply === undefined) return { kind: 'outage', attempt: uncalled(link) };
     const attempt = attemptOf(reply, link);
     if (reply.ok) {

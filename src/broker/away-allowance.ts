@@ -22,6 +22,9 @@ export interface KnownBudget {
 /** Others may have drawn after this instance's last read. It reckons with a full pace, but with no more than this share of the limit. */
 const unseenShare = 0.5;
 
+/** A slice that is made for one call must hold it, whatever its division and multiplication left of the last digit. */
+const roundingUp = 1 + 1e-9;
+
 /**
  * What an instance may spend while the store is away (B3): its fixed fraction of what is not known to be spent, spread over the window.
  *
@@ -102,9 +105,9 @@ export class AwayAllowance {
     const pace = times(known.limit, awayShare / windowMs);
     const spanMs = Math.max(leaseMs, known.atLeast.points / pace.points, known.atLeast.service / pace.service);
     const size = least(room, times(pace, spanMs));
-    if (now - this.#sliceAt < spanMs || !fits(known.atLeast, size)) return null;
+    if (now - this.#sliceAt < spanMs || !fits(known.atLeast, times(size, roundingUp))) return null;
     this.#sliceAt = now;
-    return { points: Math.floor(size.points), service: Math.floor(size.service) };
+    return { points: Math.floor(size.points * roundingUp), service: Math.floor(size.service * roundingUp) };
   }
 
   /** What others may have drawn between the last read and the loss of the store, until a window has passed. */

@@ -7,6 +7,7 @@ import { shapeAt } from '../policy/rate.ts';
 import type { AdmissionRequest } from '../ports/admission.ts';
 import type { KeyCall, Rewrap } from './key-call.ts';
 import type { Parts } from './parts.ts';
+import { longestAttempts } from './spending.ts';
 
 /**
  * Room for a call in the rate budget of the vault that it goes to (B2, B4). Undefined: it may go at once. A promise: it waits for its turn;
@@ -82,12 +83,17 @@ export function createCallRoom({ admission, circuits, clock, registry, rules }: 
     return noSecond;
   }
 
+  /** Room that was got long ago is forgotten by the budget: what goes by it would count at no time. */
+  function hasRoom({ room }: Rewrap, { vault }: Link): boolean {
+    return room?.vault === vault && clock.elapsed() - room.at < longestAttempts * rules.attemptMs;
+  }
+
   function findForBoth<T>(link: Link, call: KeyCall<T>, rewrap: Rewrap): MaybeRoom {
     const one = requestFor(link, call);
     const wrapLink = wrapLinkOf(rewrap);
-    if (rewrap.roomAt === wrapLink.vault) return ask(one);
+    if (hasRoom(rewrap, wrapLink)) return ask(one);
     const keep = (refused: Refusal | undefined): Refusal | undefined => {
-      if (refused === undefined) rewrap.roomAt = wrapLink.vault;
+      if (refused === undefined) rewrap.room = { vault: wrapLink.vault, at: clock.elapsed() };
       return refused;
     };
     if (wrapLink.vault !== link.vault) return findAtBoth(link, wrapLink, call).then(keep);
@@ -98,8 +104,8 @@ export function createCallRoom({ admission, circuits, clock, registry, rules }: 
   return (link, call) => {
     const { operation, rewrap } = call;
     if (rewrap !== undefined && operation === 'unwrapKey') return findForBoth(link, call, rewrap);
-    if (rewrap?.roomAt !== link.vault) return ask(requestFor(link, call));
-    rewrap.roomAt = null;
+    if (rewrap === undefined || !hasRoom(rewrap, link)) return ask(requestFor(link, call));
+    rewrap.room = null;
     return undefined;
   };
 }

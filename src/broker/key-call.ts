@@ -28,7 +28,7 @@ export interface Rewrap {
   /** The group that the wrap goes to. */
   readonly to: Group;
   /** The vault where there is room for the wrap; null: nowhere, or the wrap was let through by it. */
-  roomAt: string | null;
+  room: { readonly vault: string; readonly at: number } | null;
 }
 
 /** @param waited whether the try of another was waited for first: what was asked before it is old by now. */

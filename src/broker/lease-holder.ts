@@ -187,7 +187,8 @@ export class LeaseHolder {
 
   /** How long a call waits. */
   wait(need: Need, now: number): Millis {
-    if (!this.away.inForce(now)) return this.picture.wait(need, this.left(now), now);
+    // In a back-off nothing is let through either way: what is left of it is known without the store.
+    if (!this.away.inForce(now) || this.picture.limit(now).points === 0) return this.picture.wait(need, this.left(now), now);
     return this.away.wait(sumOf([need.load, ...need.promised.map(({ amount }) => amount)]), this.picture.limit(now), this.left(now));
   }
 

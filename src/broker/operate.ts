@@ -120,7 +120,7 @@ export function createOperate(parts: Parts, atGroup: AtGroup): Operations {
       operate('rewrap', request, context, async (operator) => {
         const to = protectorGroup(operator.registered);
         if (to === undefined) return noProtector(request.server);
-        const half: Operator = { ...operator, rewrap: { to, roomAt: null } };
+        const half: Operator = { ...operator, rewrap: { to, room: null } };
         const unwrapped = await unwrapAtGroup(half, request);
         if (unwrapped === undefined) return noSuchKey(request);
         if (!unwrapped.ok) return refusedAfter(unwrapped);

@@ -21,6 +21,9 @@ interface Step {
 
 const none: readonly string[] = [];
 
+/** No call ends later than so many attempts after it was let through. */
+export const longestAttempts = 3;
+
 /** Steps of the log as a share of the window: what lies in one step counts as spent at its end, which wastes half a step at most. */
 const stepsInWindow = 40;
 
@@ -88,9 +91,12 @@ export class Spending {
     return costOf([...this.#underWay, ...this.#ended].filter((step) => step.last > since));
   }
 
-  /** What is under way at `now`: of a call that should have ended nothing more is to be heard. */
+  /**
+   * What may be under way at `now`. The wrap half of a rewrap leaves when its unwrap has ended, and a standby is asked for after its gate:
+   * either may end later than an attempt after it was let through. After three nothing more is to be heard.
+   */
   underWay(now: number): Amount {
-    return costOf(this.#underWay.filter((step) => this.#endsBy(step) > now));
+    return costOf(this.#underWay.filter((step) => step.last + longestAttempts * this.#rules.attemptMs > now));
   }
 
   releases(): Release[] {

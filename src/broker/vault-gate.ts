@@ -133,7 +133,11 @@ export class VaultGate {
       holder.picture.slow(slowdown);
       turnstile.halt();
     }
-    if (!this.#telling) void this.#tell().finally(() => (this.#telling = false));
+    if (this.#telling) return;
+    void this.#tell().finally(() => {
+      this.#telling = false;
+      this.#resume(null);
+    });
   }
 
   /** Tells the others, and of the episode, as soon as the store takes it; meanwhile this instance goes on as slowly as it has to, alone. */
@@ -164,7 +168,8 @@ export class VaultGate {
       this.#resume(row);
       if (this.#unheard && found.begins) await onTight(this.#vault);
       this.#unheard = false;
-      return true;
+      // Another 429 may have come while this one was told of.
+      return !this.#halted && !this.#slowdown.untold;
     } catch (error) {
       if (!(error instanceof StoreAway)) throw error;
       this.#resume(null);

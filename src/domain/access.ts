@@ -1,7 +1,7 @@
 import type { BrokerEvent } from './event.ts';
 import type { DenialClass, Reach } from './fault.ts';
 import type { KeyId } from './key.ts';
-import type { Instant, Millis } from './time.ts';
+import type { Instant } from './time.ts';
 
 /** Which link of which server. */
 export interface LinkRef {
@@ -62,29 +62,14 @@ export interface RefusedOperation {
 
 /** What is known of a vault as a whole. */
 export interface VaultHealth {
-  /**
-   * First outage after the vault's last success; null while it answers (F3). Of an outage that goes on after some answers, its beginning
-   * moved by as long as the vault answered in between.
-   */
+  /** First outage after the vault's last success; null while it answers (F3). */
   readonly outageSince: Instant | null;
-  /** The outage before, from which the next one may go on. Absent where there was none, or it counts no more. */
-  readonly lastOutage?: EndedOutage;
+  /** When the call was sent whose answer ended the last outage. Absent where there was none, and while one lasts. */
+  readonly answeredAt?: Instant;
   /** Instances whose circuit to this vault is open, with the time of opening: opening and closing is one event a vault (F2). */
   readonly openAt: Readonly<Record<string, Instant>>;
   /** When the first operation of this outage was served by a standby; null while none was, and again once the vault has answered for a while. */
   readonly failoverSince: Instant | null;
-}
-
-/** An outage that an answer has ended. */
-export interface EndedOutage {
-  /** What `outageSince` was. */
-  readonly since: Instant;
-  /** When the call was sent whose answer ended it. */
-  readonly endedAt: Instant;
-  /** For how long the vault has answered since the first of the outages that go on from one another. */
-  readonly answeredMs: Millis;
-  /** When the present outage was met, which goes on from this one; absent while the vault answers. */
-  readonly resumedAt?: Instant;
 }
 
 /** A vault of which nothing is stored. */

@@ -106,11 +106,15 @@ export function operationRefused(
   const access = accessAs(stored, ref);
   const known = access.refused[operation];
   if (known !== undefined && known.since >= refusal.since) return null;
-  const told = known?.told === true && known.finding === refusal.finding;
+  const sameFinding = known?.finding === refusal.finding;
+  const told = known?.told === true && sameFinding;
   const next = found !== undefined || told ? { ...refusal, told: true } : refusal;
   return {
     next: { ...access, refused: { ...access.refused, [operation]: next } },
-    events: found === undefined || told ? [] : [findingEvent(ref, operation, { at: refusal.since, about: { ...found, change: 'new' } })],
+    events: [
+      ...(known === undefined || sameFinding ? [] : endOf(ref, operation, known, refusal.since)),
+      ...(found === undefined || told ? [] : [findingEvent(ref, operation, { at: refusal.since, about: { ...found, change: 'new' } })]),
+    ],
   };
 }
 
@@ -125,10 +129,13 @@ export function operationAllowed(stored: LinkAccess | undefined, operation: 'wra
   const known = stored?.refused[operation];
   if (stored === undefined || known === undefined || sentAt <= known.since) return null;
   const { [operation]: _ended, ...refused } = stored.refused;
-  const { ref, revision } = stored;
+  return { next: { ...stored, refused, revision: stored.revision + 1 }, events: endOf(stored.ref, operation, known, sentAt) };
+}
+
+/** The event of a finding's end, where one told of the finding. */
+function endOf(ref: LinkRef, operation: 'wrapKey' | 'get', known: RefusedOperation, at: Instant): readonly BrokerEvent[] {
   const about = { code: known.finding, server: ref.server, change: 'resolved' };
-  const events = known.told === true ? [findingEvent(ref, operation, { at: sentAt, about })] : [];
-  return { next: { ...stored, refused, revision: revision + 1 }, events };
+  return known.told === true ? [findingEvent(ref, operation, { at, about })] : [];
 }
 
 /**
@@ -231,7 +238,7 @@ function findingEvent(
   operation: 'wrapKey' | 'get',
   { at, about }: { readonly at: Instant; readonly about: Readonly<Record<string, unknown>> },
 ): BrokerEvent {
-  const id = `${operation}-${String(about['change'])}-${ref.server}-${ref.keyId.slice(-32)}-${at}`;
+  const id = `${operation}-${String(about['change'])}-${ref.server}-${ref.vault}-${ref.keyId.slice(-32)}-${at}`;
   return linkEvent(ref, { id, type: 'keybroker.audit.finding', time: at }, about);
 }
 

@@ -4,7 +4,6 @@ import type { ServerState } from '../domain/server.ts';
 import { earliest, plus, span, toRfc3339 } from '../domain/time.ts';
 import type { Instant, Millis } from '../domain/time.ts';
 import { newestDenialReaching, newestDoubt, newestProof } from './denial.ts';
-import { outageMet } from './outage.ts';
 
 /*
  * F3: may this standby be used now? Everything that the answer rests on is a value; the answer names the law that forbids.
@@ -107,15 +106,12 @@ function operationNotRefused({ primary, primaryPicture, operation }: GateQuestio
 
 function primaryProven(question: GateQuestion, rules: GateRules): GateAnswer {
   const { primary, primaryPicture, now } = question;
-  return proven({ ref: primary, picture: primaryPicture, outageAt: outageAt(question, rules), now, maxAgeMs: rules.proofMaxAgeMs }, rules);
+  return proven({ ref: primary, picture: primaryPicture, outageAt: outageAt(question), now, maxAgeMs: rules.proofMaxAgeMs }, rules);
 }
 
-/**
- * When the outage began. Where another call was answered since the one that asks met it, it goes on, or begins now. One that begins in the
- * future was stamped by a clock that has been set back since.
- */
-function outageAt({ primaryPicture: { health }, now }: GateQuestion, rules: GateRules): Instant {
-  return earliest((outageMet(health, now, rules) ?? health).outageSince ?? now, now);
+/** When the outage began. One that begins in the future was stamped by a clock that has been set back since. */
+function outageAt({ primaryPicture, now }: GateQuestion): Instant {
+  return earliest(primaryPicture.health.outageSince ?? now, now);
 }
 
 function standbyNotLatched({ standby, standbyPicture }: GateQuestion): GateAnswer {
@@ -125,10 +121,7 @@ function standbyNotLatched({ standby, standbyPicture }: GateQuestion): GateAnswe
 
 function standbyProven(question: GateQuestion, rules: GateRules): GateAnswer {
   const { standby, standbyPicture, now } = question;
-  return proven(
-    { ref: standby, picture: standbyPicture, outageAt: outageAt(question, rules), now, maxAgeMs: rules.standbyProofMaxAgeMs },
-    rules,
-  );
+  return proven({ ref: standby, picture: standbyPicture, outageAt: outageAt(question), now, maxAgeMs: rules.standbyProofMaxAgeMs }, rules);
 }
 
 interface ProofQuestion {

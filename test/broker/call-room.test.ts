@@ -37,7 +37,7 @@ function rig(protector: Link, standbys: readonly Link[] = []) {
     rules: { attemptMs: millis(2000), association: { points: { GeneralPurpose: 2, BusinessCritical: 5 }, limit: 1000 } },
   } as never);
   const registered = { ...aRegisteredWith(), links: [protector, ...standbys, old] };
-  const begin = (): Rewrap => ({ to: groupOf(registered, protector), roomAt: null });
+  const begin = (): Rewrap => ({ to: groupOf(registered, protector), room: null });
   const half = (operation: KeyCall<never>['operation'], rewrap?: Rewrap): KeyCall<never> => ({
     registered,
     operation,
@@ -64,7 +64,7 @@ describe('B2: room for a rewrap in one vault', () => {
     answers.set('kv-west', millis(700));
     const rewrap = begin();
     expect(room(old, half('unwrapKey', rewrap))).toMatchObject({ code: 'Throttled', retryAfterMs: 700 });
-    expect(rewrap.roomAt).toBeNull();
+    expect(rewrap.room).toBeNull();
   });
 
   test('serves one wrap', () => {

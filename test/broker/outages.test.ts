@@ -161,12 +161,12 @@ describe('a vault that is half back', () => {
     };
   }
 
-  test('F3: its outage goes on, its beginning moved by as long as it answered', async () => {
+  test('F3: after a success its outage begins anew', async () => {
     const { clock, seen, goOn } = await brownOut();
     const began = seen.health.outageSince ?? 0;
     await goOn(6);
-    expect(seen.health.outageSince).toBe(began + 6 * 2000);
-    expect(clock.now() - began).toBe(21 * 60_000);
+    expect(seen.health.outageSince).toBe(clock.now() - 8000);
+    expect(seen.health.outageSince).toBeGreaterThan(began);
   });
 
   test('F8: its failover begins and ends once, told when it has answered for 10 s', async () => {

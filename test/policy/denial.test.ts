@@ -449,6 +449,12 @@ describe('F4, C2: operations other than unwrap', () => {
       expect(byAudit).toMatchObject({ events: [], next: { refused: { wrapKey: { told: true } } } });
     });
 
+    test('its end too where another finding takes its place', () => {
+      const expired = operationRefused(met?.next, ref, { operation: 'wrapKey', since: at(minute), finding: 'KeyExpired' });
+      expect(expired?.events).toMatchObject([{ data: { code: 'WrapDenied', change: 'resolved' } }]);
+      expect(operationAllowed(expired?.next, 'wrapKey', at(2 * minute))?.events).toEqual([]);
+    });
+
     test('its end, under another id; of one that nobody was told of, nothing', () => {
       const ended = operationAllowed(met?.next, 'wrapKey', at(minute));
       expect(ended?.events).toMatchObject([{ type: 'keybroker.audit.finding', data: { code: 'WrapDenied', change: 'resolved' } }]);

@@ -1,6 +1,7 @@
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { request as openRequest, type Agent } from 'node:https';
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { millis, type Instant, type Millis } from '../../domain/time.ts';
 import type { Clock } from '../../ports/clock.ts';
 import { createAddresses, type Address } from './addresses.ts';
@@ -111,6 +112,7 @@ function sendOnce({
     const begunAt = clock.elapsed();
     let connected = false;
     let reused = false;
+    let asking = false;
     let response: IncomingMessage | undefined;
     let settled = false;
     const settle = (errno: string | null, body: string | null): void => {
@@ -126,14 +128,17 @@ function sendOnce({
     const length = Buffer.byteLength(body);
     const headers = rawHeaders(request, address, length);
     const outgoing = openRequest({ agent, method, hostname, port, path, headers });
-    const late = (): string => (!connected && host.answeredAt > begunAt ? brokenOff.noConnection : brokenOff.deadline);
+    const late = (): string => {
+      // Nothing was sent yet, and who was slow is who says whether it may be.
+      if (asking) return brokenOff.heldBack;
+      return !connected && host.answeredAt > begunAt ? brokenOff.noConnection : brokenOff.deadline;
+    };
     const timer = setTimeout(() => settle(late(), null), Math.max(within, 0));
     // A request that waited for a connection is sent when it gets one.
     outgoing.on('socket', (socket) => {
       connected = true;
-      reused = standing.has(socket);
+      reused = stands(socket);
       sentAt = clock.now();
-      if (!reused) socket.once('secureConnect', () => void standing.add(socket));
     });
     outgoing.on('error', (error) => settle(errnoOf(error), null));
     outgoing.on('response', (incoming) => {
@@ -148,7 +153,9 @@ function sendOnce({
     else whenConnected(outgoing, () => void sendIf(mayLeave));
 
     async function sendIf(allowed: () => Promise<boolean>): Promise<void> {
+      asking = true;
       const may = await allowed().catch(() => false);
+      asking = false;
       if (settled) return;
       sentAt = clock.now();
       if (may) send();
@@ -157,13 +164,15 @@ function sendOnce({
   });
 }
 
-/** Connections that have been made. Node's own `reusedSocket` is false of a request that waited for the connection of another. */
-const standing = new WeakSet<Socket>();
+/** Whether the connection was made before. Node's own `reusedSocket` is false of a request that waited for the connection of another. */
+function stands(socket: Socket): boolean {
+  return socket instanceof TLSSocket && !socket.connecting && socket.getProtocol() !== null && socket.getFinished() !== undefined;
+}
 
 /** Calls back when the connection of a request stands that was not ended yet: until then nothing of it is written. */
 function whenConnected(outgoing: ClientRequest, then: () => void): void {
   outgoing.once('socket', (socket) => {
-    if (standing.has(socket)) then();
+    if (stands(socket)) then();
     else socket.once('secureConnect', then);
   });
 }

@@ -134,6 +134,25 @@ describe('a vault to which one connection may be open', () => {
     expect(responses).toHaveLength(0);
   });
 
+  it('F1: a question that takes all of the time is no outage of the vault', async () => {
+    const silent = new Promise<boolean>(() => undefined);
+    const late = await transport.send({ method: 'GET', url, headers: {}, body: undefined, mayLeave: () => silent }, millis(300));
+    expect(late).toMatchObject({ status: null, errno: 'HELD_BACK' });
+    expect(responses).toHaveLength(0);
+  });
+
+  it('F3: is sent over a connection, too, that was made for one who gave up waiting for it', async () => {
+    const busy = send(seconds(1));
+    await vi.waitFor(() => expect(responses).toHaveLength(1), 5000);
+    expect(await send(millis(200))).toMatchObject({ status: null });
+    responses[0]!.socket!.destroy();
+    await busy;
+    const allowed = transport.send({ method: 'GET', url, headers: {}, body: undefined, mayLeave: () => Promise.resolve(true) }, seconds(5));
+    const answering = setInterval(() => responses.forEach((response) => response.writableEnded || response.end('{}')), 20);
+    expect(await allowed).toMatchObject({ status: 200, errno: null });
+    clearInterval(answering);
+  });
+
   it('C1: one who waited for the connection of another, and met a reset on it, is sent once more, on a fresh one', async () => {
     const busy = send();
     await vi.waitFor(() => expect(responses).toHaveLength(1), 5000);

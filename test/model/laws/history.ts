@@ -32,8 +32,8 @@ export interface LatchTruth {
 interface Outage {
   /** By the wall clock, which ages proofs. */
   readonly began: number;
-  /** By the wall clock, and in true time; undefined while it lasts. */
-  ended: { readonly wall: number; readonly at: number } | undefined;
+  /** True time; undefined while it lasts. */
+  endedAt: number | undefined;
 }
 
 /** A link with its primary; with itself, where it is one. */
@@ -50,7 +50,7 @@ export interface History extends Law {
   releasedAt(ref: Pick<LinkRef, 'server' | 'keyId'>): number;
   /** Whether an unwrap at the key by the identity succeeded that was sent at that true time or later. */
   provenSince(ref: Pick<LinkRef, 'keyId' | 'identity'>, since: number): boolean;
-  /** How old the newest proof is, not counting the outages of the vault, in which nothing ages it; by the wall clock. */
+  /** How old the newest proof was when the outage of the vault began, or is now where there is none; by the wall clock. */
   proofAge(ref: LinkRef): number;
   reaches(denial: Denial, ref: LinkRef): boolean;
   /** F9: the control plane's word that the vault was deleted needs no denial by the vault; but it must be true. */
@@ -83,22 +83,20 @@ export function createHistory(world: World): History {
   const provenWall = new Map<string, number>();
   const throttled = new Map<string, number>();
   const start = world.clock.now();
-  /** By vault, the newest last: each from the first outage after a success to the next success. */
-  const outages = new Map<string, Outage[]>();
+  /** By vault: the first outage after its last success. */
+  const outages = new Map<string, Outage>();
 
   function noteOutage({ vault, outcome }: Call): void {
-    const ofVault = outages.get(vault) ?? [];
-    outages.set(vault, ofVault);
-    const outage = ofVault.at(-1);
-    if (outcome === 'ok' && outage !== undefined) outage.ended ??= { wall: world.clock.now(), at: world.now() };
+    const outage = outages.get(vault);
+    if (outcome === 'ok' && outage !== undefined) outage.endedAt ??= world.now();
     if (outcome !== 'outage') return;
-    if (outage === undefined || isPast(outage)) ofVault.push({ began: world.clock.now(), ended: undefined });
-    else outage.ended = undefined;
+    if (outage === undefined || isPast(outage)) outages.set(vault, { began: world.clock.now(), endedAt: undefined });
+    else outage.endedAt = undefined;
   }
 
   /** What was under way when an outage ended may still go by it, and an end is stored off the road of the answer. */
-  function isPast({ ended }: Outage): boolean {
-    return ended !== undefined && world.now() - ended.at > settlesMs;
+  function isPast({ endedAt }: Outage): boolean {
+    return endedAt !== undefined && world.now() - endedAt > settlesMs;
   }
 
   function answered(call: Call): void {
@@ -161,13 +159,9 @@ export function createHistory(world: World): History {
     provenSince: (ref, since) => (proven.get(accessKey(ref)) ?? -Infinity) >= since,
 
     proofAge(ref) {
-      const now = world.clock.now();
-      const proof = provenWall.get(accessKey(ref)) ?? start;
-      const ageless = (outages.get(ref.vault) ?? []).map((outage) => {
-        const end = isPast(outage) ? (outage.ended?.wall ?? now) : now;
-        return Math.max(0, end - Math.max(outage.began, proof));
-      });
-      return now - proof - ageless.reduce((sum, ms) => sum + ms, 0);
+      const outage = outages.get(ref.vault);
+      const began = outage !== undefined && !isPast(outage) ? outage.began : world.clock.now();
+      return began - (provenWall.get(accessKey(ref)) ?? start);
     },
 
     reaches({ call, reach }, { vault, keyId, identity }) {
