@@ -35,7 +35,7 @@ export function answersToldRight({ world, history, counts, breaks }: Bench): Law
     if (answer.ok) return wrongSuccess(asked, answer.value);
     const { code, attempts = [], detail } = answer.refusal;
     const last = attempts.at(-1);
-    const allowed = last === undefined ? (isLinked(asked) ? untried : unlinked) : codesOf(last, attempts.length > 1);
+    const allowed = last === undefined ? (isLinked(asked) ? untried : unlinked) : codesOf(last, asked.operation, attempts.length > 1);
     return allowed.includes(code)
       ? undefined
       : `${code} after ${attempts.map(({ role, class: met }) => `${role} ${met}`).join(', ')} (${detail})`;
@@ -91,11 +91,14 @@ export function answersToldRight({ world, history, counts, breaks }: Bench): Law
   return { heard };
 }
 
-function codesOf(last: Attempt, failedOver: boolean): readonly RefusalCode[] {
+function codesOf(last: Attempt, operation: Asked['operation'], failedOver: boolean): readonly RefusalCode[] {
   if (last.class === 'ok') return [];
   if (last.class === 'circuitOpen') return heardOf.outage;
+  if (!failedOver || last.role !== 'standby') return heardOf[last.class];
+  // What says nothing of the key leads to the next standby, which may be held back before it is called; so does an expired key (C2).
+  const ledOn = last.class === 'throttled' || last.class === 'ambiguous' || (last.class === 'revoked' && operation === 'wrap');
   // The primary is down and the standby says no: the key as such is not denied.
-  return failedOver && last.role === 'standby' ? [...heardOf[last.class], 'VaultUnavailable'] : heardOf[last.class];
+  return [...heardOf[last.class], 'VaultUnavailable', ...(ledOn ? heardOf.outage : [])];
 }
 
 function isSubsequence(some: readonly string[], all: readonly string[]): boolean {
