@@ -37,6 +37,7 @@ function source(templates: readonly Template[]): string {
         return [`// ${template.path} ${symbol}\nvoid (${properties} satisfies import('${type.from}').${type.name});`];
       }),
   );
+  // `known` stands for what a template says by an expression, whose type only a deployment knows.
   return `declare const known: any;\n${checks.join('\n')}\nexport {};\n`;
 }
 
