@@ -1,4 +1,4 @@
-import { soundVault } from '../domain/access.ts';
+import { linkKey, soundVault } from '../domain/access.ts';
 import type { AccessPicture, Change, Latch, LinkAccess, LinkRef, VaultHealth } from '../domain/access.ts';
 import { seconds } from '../domain/time.ts';
 import type { Instant, Millis } from '../domain/time.ts';
@@ -85,17 +85,33 @@ export function createAccess(parts: Pick<Parts, 'accessLog' | 'clock' | 'rules' 
 
   /**
    * What other instances stored shows only in pictures, which only the gate and the watch read, and the watch runs on one instance. So an
-   * instance that knows something bad of a link, or has read nothing of its vault yet, reads now and then when the link is used, off the
-   * road of the request. A healthy link of a vault that was read once costs a look-up.
+   * instance that knows something bad of a link, or nothing of it, reads now and then when the link is used, off the road of the request. A
+   * healthy link that is known, of a vault that was read once, costs a look-up.
    */
   function refresh(ref: LinkRef): void {
     const known = pictures.known(ref);
+    const wasRead = pictures.wasRead(ref.vault);
     const bad = known !== undefined && (known.latch !== null || known.refused.wrapKey !== undefined || known.refused.get !== undefined);
-    if (!bad && pictures.wasRead(ref.vault)) return;
-    const last = refreshed.get(ref.vault);
+    if (!bad && wasRead && known !== undefined) return;
+    const place = known === undefined && wasRead ? linkKey(ref) : ref.vault;
+    const last = refreshed.get(place);
     if (last !== undefined && clock.elapsed() - last < refreshEvery) return;
-    refreshed.set(ref.vault, clock.elapsed());
-    void unlessAway(picture(ref.vault));
+    refreshed.set(place, clock.elapsed());
+    void unlessAway(readAnew(ref, place));
+  }
+
+  /** A link without a row would never be proven again, since the watch goes by the rows: what it was proven by here becomes one. */
+  async function readAnew(ref: LinkRef, place: string): Promise<void> {
+    await picture(ref.vault);
+    if (pictures.known(ref) === undefined) await storeProof(ref);
+    // What is known needs no place of its own any more.
+    if (pictures.known(ref) !== undefined && place !== ref.vault) refreshed.delete(place);
+  }
+
+  async function storeProof(ref: LinkRef): Promise<void> {
+    const sentAt = proofs.newest(ref);
+    if (sentAt === null || newerProof(pictures.known(ref)?.provenAt, sentAt) !== sentAt) return;
+    await change(ref, (access) => unwrapSucceeded(access, ref, { sentAt, known: null }));
   }
 
   const picture = (vault: string): Promise<AccessPicture> =>
@@ -157,11 +173,7 @@ export function createAccess(parts: Pick<Parts, 'accessLog' | 'clock' | 'rules' 
       refresh(ref);
     },
 
-    async storeProof(ref) {
-      const sentAt = proofs.newest(ref);
-      if (sentAt === null || newerProof(pictures.known(ref)?.provenAt, sentAt) !== sentAt) return;
-      await change(ref, (access) => unwrapSucceeded(access, ref, { sentAt, known: null }));
-    },
+    storeProof,
 
     async unlinked(ref, isLinked, outlived) {
       const seen = await change(ref, () => null);

@@ -1,6 +1,6 @@
 import type { AccessPicture, LinkAccess } from '../domain/access.ts';
 import type { RegisteredServer } from '../domain/server.ts';
-import { instant, latest, plus, seconds, span } from '../domain/time.ts';
+import { instant, latest, minutes, plus, seconds, span } from '../domain/time.ts';
 import type { Instant } from '../domain/time.ts';
 import { outlivedIn, restamped, unlinked } from '../policy/access-upkeep.ts';
 import { newestDenialReaching, newestDoubt, newestProof } from '../policy/denial.ts';
@@ -84,9 +84,14 @@ export function createWatch({ parts, access, outages, witness }: WatchParts): ()
       if (registered === 'unreadable') return;
       const link = registered?.links.find((one) => one.keyId === ref.keyId);
       if (registered !== undefined && link !== undefined) found.set(stored, { ...targetOf(registered, link), stored });
-      else if (unlinked(stored, outlived) !== null) await forgetLink({ registry, access }, ref, outlived);
+      else if (!isBeingLinked(stored) && unlinked(stored, outlived) !== null) await forgetLink({ registry, access }, ref, outlived);
     });
     return picture.links.flatMap((stored) => found.get(stored) ?? []);
+  }
+
+  /** The proof of a key is stored before its link is (K4), which may be linked any moment then; no request takes a minute. */
+  function isBeingLinked({ provenAt }: LinkAccess): boolean {
+    return provenAt !== null && Math.abs(span(provenAt, clock.now())) < minutes(1);
   }
 
   /** A server that cannot be read keeps no other of the vault from being looked after; the registry tells of it. */

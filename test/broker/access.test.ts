@@ -44,6 +44,12 @@ function twoInstances() {
   return { clock, cut, reads, tries, first, second, stored };
 }
 
+/** As a link is when it has been linked. */
+async function proveAndStore(access: ReturnType<typeof createAccess>, link: typeof ref, sentAt: Instant): Promise<void> {
+  await access.proven(link, { sentAt, known: null });
+  await access.storeProof(link);
+}
+
 test('F4, F6: a denial that was kept for hours makes no newer suspect older when it is stored at last', async () => {
   const { clock, cut, first, second: other, stored } = twoInstances();
   cut.writes = true;
@@ -193,6 +199,7 @@ describe('what other instances stored', () => {
   test('a latch that another released is forgotten by one that is used, with one read each 15 s at most', async () => {
     const { clock, reads, first, second: other } = twoInstances();
     const neighbour = aRef({ server: 'sql-other' });
+    await proveAndStore(other, neighbour, clock.now());
     await first.denied(ref, aDenial({ receivedAt: clock.now() }));
     await first.picture('kv-west');
     reads.length = 0;
@@ -215,7 +222,8 @@ describe('what other instances stored', () => {
   });
 
   test('of a healthy vault nothing is read but once', async () => {
-    const { clock, reads, tries, first } = twoInstances();
+    const { clock, reads, tries, first, second: other } = twoInstances();
+    await proveAndStore(other, ref, clock.now());
     for (let call = 0; call < 100; call += 1) {
       await first.proven(ref, { sentAt: clock.now(), known: null });
       first.allowed(ref, 'wrapKey', clock.now());
@@ -223,6 +231,23 @@ describe('what other instances stored', () => {
     }
     expect(reads).toEqual(['kv-west']);
     expect(tries).toEqual({ links: 0, vaults: 0 });
+  });
+
+  test('F3: a link whose row is gone has one again with the first unwrap, else the watch would never prove it', async () => {
+    const { clock, reads, tries, first, stored } = twoInstances();
+    for (let call = 0; call < 40; call += 1) {
+      first.allowed(ref, 'wrapKey', clock.now());
+      await clock.advance(second);
+    }
+    expect({ row: await stored(), reads: reads.length }).toEqual({ row: undefined, reads: 3 });
+    await clock.advance(minute);
+    const sentAt = clock.now();
+    for (let call = 0; call < 40; call += 1) {
+      await first.proven(ref, { sentAt: clock.now(), known: null });
+      await clock.advance(second);
+    }
+    expect((await stored())?.provenAt).toBe(sentAt);
+    expect(tries.links).toBe(1);
   });
 });
 

@@ -302,6 +302,18 @@ describe('F4: what is left of links that are gone', () => {
     expect((await rig.row(ref))?.provenAt).toBe(noon);
   });
 
+  test.each([
+    ['K4: proven a minute ago less a moment, it may be linked any moment', minute - 1, true],
+    ['proven a minute ago, it was linked by nobody', minute, false],
+    ['K4: proven by an instance whose clock is a little ahead', -2 * second, true],
+    ['proven by a clock that was far ahead', -hour, false],
+  ])('%s: stays or goes', async (_name, age, stays) => {
+    const rig = await alone({ provenAt: noon });
+    await rig.put(anUntried(goneRef, { provenAt: at(-age) }));
+    await rig.watch();
+    expect((await rig.row(goneRef))?.provenAt).toBe(stays ? at(-age) : undefined);
+  });
+
   test('goes after a day', async () => {
     const rig = await alone({ provenAt: noon });
     await rig.put(anUntried(goneRef, { denials: { key: noon }, doubtedAt: noon }));
