@@ -12,7 +12,7 @@ import type { Candidate } from '../policy/key-rules.ts';
 import type { AttemptParts } from './key-call.ts';
 import { seePrimary } from './primary-denials.ts';
 import { candidateRef, createProveKey } from './prove-key.ts';
-import type { HeldBack, ProvenKey } from './prove-key.ts';
+import type { HeldBack, ProvenKey, Settled } from './prove-key.ts';
 import { createSettleProof } from './settle-proof.ts';
 
 /** A primary and its standbys that were asked about. */
@@ -86,17 +86,6 @@ export function createProveGroup(all: Pick<AttemptParts, 'parts' | 'access' | 'o
     ];
   }
 
-  /** The proof, when what was met in it is settled. Rejects with `StoreAway`. */
-  async function settled<P extends Pick<ProvenKey, 'replies' | 'away'>>(
-    registered: RegisteredServer,
-    key: Candidate,
-    proof: P,
-  ): Promise<P> {
-    await settle(registered, key, proof.replies);
-    if (proof.away !== null) throw proof.away;
-    return proof;
-  }
-
   return async (wanted) => {
     const { registered, use } = wanted;
     const { server } = registered;
@@ -113,10 +102,14 @@ export function createProveGroup(all: Pick<AttemptParts, 'parts' | 'access' | 'o
     );
 
     const { denies, heldBack, linked } = await seePrimary({ ...parts, access }, registered, primary);
-    const proveOne = async (candidate: Candidate): Promise<ProvenKey> => {
+    const settledAt =
+      (candidate: Candidate): Settled =>
+      (met) =>
+        settle(registered, candidate, met);
+    const proveOne = (candidate: Candidate): Promise<ProvenKey> => {
       const canary = registered.links.find((link) => link.keyId === candidate.keyId)?.canary;
-      const wish = { identity, use, canary, heldBack: candidate === primary ? neverHeldBack : heldBack };
-      return settled(registered, candidate, await prove(candidate, context, wish));
+      const held = candidate === primary ? neverHeldBack : heldBack;
+      return prove(candidate, context, { identity, use, canary, heldBack: held, settled: settledAt(candidate) });
     };
     const proveStandbys = (): Promise<readonly ProvenKey[]> => Promise.all(standbys.slice(0, rules.maxStandbys).map(proveOne));
     const primaryFirst = wanted.primaryFirst || (await denies());
@@ -126,8 +119,8 @@ export function createProveGroup(all: Pick<AttemptParts, 'parts' | 'access' | 'o
     const untouched = primaryFirst && !grants(primaryProof);
     const standbyProofs = primaryFirst && !untouched ? await proveStandbys() : before;
     const parity = await Promise.all(
-      (deniedHere(primaryProof, linked) ? [] : standbyProofs).map(async (standby) =>
-        settled(registered, standby.candidate, await proveParity(standby, primaryProof, { identity, heldBack })),
+      (deniedHere(primaryProof, linked) ? [] : standbyProofs).map((standby) =>
+        proveParity(standby, primaryProof, { identity, heldBack, settled: settledAt(standby.candidate) }),
       ),
     );
 

@@ -10,7 +10,6 @@ import { findingFrom, notCalled } from '../policy/fault-findings.ts';
 import type { ProofStep } from '../policy/fault-findings.ts';
 import { acceptable, factFindings, findingOf } from '../policy/key-rules.ts';
 import type { Candidate, KeyContext } from '../policy/key-rules.ts';
-import { StoreAway } from '../ports/store.ts';
 import type { KeyTarget, Reply } from '../ports/vault.ts';
 import { layCanary, proveCanary } from './canary.ts';
 import type { Parts } from './parts.ts';
@@ -23,12 +22,10 @@ export interface ProvenKey {
   /** When the unwrap that proves access was sent; undefined if none succeeded. */
   readonly provenAt: Instant | undefined;
   readonly findings: readonly Finding[];
-  /** What the vault answered, step by step: at a key that is linked already each answer counts like any other (F1–F4). */
+  /** What the vault answered, step by step. */
   readonly replies: readonly StepReply[];
   /** Where the budget of the vault kept a step from being tried: when it is worth trying again. Null: nothing was kept back. */
   readonly retryAfterMs: Millis | null;
-  /** Where nobody could tell whether a step was held back: then it was not tried, and the proof is worth nothing. Null: everybody could. */
-  readonly away: StoreAway | null;
 }
 
 export interface StepReply {
@@ -39,24 +36,28 @@ export interface StepReply {
 /** Asked right before each call to the vault, after whatever it waited for. @returns what is found where it is not to be made. Rejects with `StoreAway`. */
 export type HeldBack = () => Promise<Finding | undefined>;
 
+/** Told of each answer before the next call: what it says holds from then on (F4). Rejects with `StoreAway`: then nothing more is asked. */
+export type Settled = (met: StepReply) => Promise<void>;
+
 /** In whose name and for what use a key is proven. */
 export interface ProofWish {
   readonly identity: string | null;
   readonly heldBack: HeldBack;
+  readonly settled: Settled;
   readonly use: 'protector' | 'additional';
   /** The canary of the link, where the key is linked already: it tells whether unwrap works where no new one can be laid (F4). */
   readonly canary: Canary | undefined;
 }
 
 export interface ProveKey {
-  /** K4 at one key: GET, canary wrap, canary unwrap; every step that can be tried is tried, so that all findings come at once. */
+  /** K4 at one key: GET, canary wrap, canary unwrap; each step that can be tried is, so that all findings come at once. Rejects with `StoreAway`. */
   prove(candidate: Candidate, context: KeyContext, wish: ProofWish): Promise<ProvenKey>;
-  /** Unwraps at `standby` what was wrapped at its primary: proves the same material, not only the same public part. */
+  /** Unwraps at `standby` what was wrapped at its primary: proves the same material, not only the same public part. Rejects with `StoreAway`. */
   proveParity(
     standby: ProvenKey,
     primary: ProvenKey,
-    wish: Pick<ProofWish, 'identity' | 'heldBack'>,
-  ): Promise<Pick<ProvenKey, 'findings' | 'replies' | 'retryAfterMs' | 'away'>>;
+    wish: Pick<ProofWish, 'identity' | 'heldBack' | 'settled'>,
+  ): Promise<Pick<ProvenKey, 'findings' | 'retryAfterMs'>>;
 }
 
 /** The budget counts a key of which nothing is known yet like a costly one. */
@@ -68,7 +69,6 @@ interface Step {
   /** Absent where the vault was not called. */
   readonly met?: StepReply;
   readonly retryAfterMs?: Millis;
-  readonly away?: StoreAway;
 }
 
 const untried: Step & { readonly canary?: Canary } = { findings: [] };
@@ -78,42 +78,44 @@ interface Asking {
   readonly candidate: Candidate;
   readonly target: KeyTarget;
   readonly heldBack: HeldBack;
+  readonly settled: Settled;
 }
 
 /** What the vault answered, or why it was not called. */
-type Asked<T> = { readonly reply: Reply<T> } | { readonly notCalled: Step };
+type Asked<T> = { readonly reply: Reply<T>; readonly met: StepReply } | { readonly notCalled: Step };
 
 export function createProveKey(parts: Pick<Parts, 'admission' | 'circuits' | 'clock' | 'rules' | 'vaults'>): ProveKey {
   const { admission, circuits, rules, vaults } = parts;
 
   /** One call behind all real traffic, counted like any other. It is of the people's work, so the share that is kept for probes is not for it. */
-  async function ask<T>({ candidate, target, heldBack }: Asking, key: KeyShape, call: () => Promise<Reply<T>>): Promise<Asked<T>> {
+  async function ask<T>(
+    { candidate, target, heldBack, settled }: Asking,
+    step: ProofStep,
+    key: KeyShape,
+    call: () => Promise<Reply<T>>,
+  ): Promise<Asked<T>> {
     const { name } = target.vault;
     const cost = { vault: name, key, points: rules.association.points.GeneralPurpose };
     const { server } = candidate;
     const retryAfterMs = await admission.admit({ ...cost, server, class: 'audit', tier: 'GeneralPurpose', within: rules.attemptMs });
     if (retryAfterMs !== undefined) return { notCalled: { findings: [notCalled(candidate, 'noRoom')], retryAfterMs } };
-    try {
-      const found = await heldBack();
-      if (found !== undefined) return { notCalled: { findings: [found] } };
-    } catch (error) {
-      // What was met before is the caller's to settle all the same (F4).
-      if (!(error instanceof StoreAway)) throw error;
-      return { notCalled: { findings: [], away: error } };
-    }
+    const found = await heldBack();
+    if (found !== undefined) return { notCalled: { findings: [found] } };
     // An open circuit that nobody else has a key to probe with is probed by who proves one.
     const way = circuits.state(name).state === 'closed' ? circuits.through : circuits.canary;
     const reply = await way(name, target.keyId, call);
     admission.ended(cost);
-    return reply === undefined ? { notCalled: { findings: [notCalled(candidate, 'circuitOpen')] } } : { reply };
+    if (reply === undefined) return { notCalled: { findings: [notCalled(candidate, 'circuitOpen')] } };
+    const met = { step, reply };
+    await settled(met);
+    return { reply, met };
   }
 
   async function lay(asking: Asking, facts: KeyFacts | undefined, wish: ProofWish): Promise<Step & { readonly canary?: Canary }> {
     const { candidate, target } = asking;
-    const asked = await ask(asking, facts ?? notYetKnown, () => layCanary(parts, target, rules.attemptMs));
+    const asked = await ask(asking, 'wrap', facts ?? notYetKnown, () => layCanary(parts, target, rules.attemptMs));
     if ('notCalled' in asked) return asked.notCalled;
-    const { reply } = asked;
-    const met = { step: 'wrap', reply } as const;
+    const { reply, met } = asked;
     if (reply.ok) return { met, canary: reply.value, findings: [] };
     const told = { met, findings: [findingFrom(candidate, reply.fault, 'wrap')] };
     if (!isDenial(reply.fault.class)) return told;
@@ -131,10 +133,9 @@ export function createProveKey(parts: Pick<Parts, 'admission' | 'circuits' | 'cl
   ): Promise<Step & { readonly provenAt?: Instant }> {
     if (canary === undefined) return { findings: [] };
     const { candidate, target } = asking;
-    const asked = await ask(asking, facts ?? notYetKnown, () => proveCanary(vaults, target, canary, rules.attemptMs));
+    const asked = await ask(asking, 'unwrap', facts ?? notYetKnown, () => proveCanary(vaults, target, canary, rules.attemptMs));
     if ('notCalled' in asked) return asked.notCalled;
-    const { reply } = asked;
-    const met = { step: 'unwrap', reply } as const;
+    const { reply, met } = asked;
     if (!reply.ok) return { met, findings: [findingFrom(candidate, reply.fault, 'unwrap')] };
     if (reply.value) return { met, provenAt: reply.sentAt, findings: [] };
     return {
@@ -161,17 +162,16 @@ export function createProveKey(parts: Pick<Parts, 'admission' | 'circuits' | 'cl
         findings: [],
         replies: [],
         retryAfterMs: null,
-        away: null,
       };
       if (vault === undefined) return nothing;
       const target = { vault, keyId, identity: wish.identity };
-      const asking = { candidate, target, heldBack: wish.heldBack };
-      const asked = await ask(asking, notYetKnown, () => vaults.get(target, rules.attemptMs));
+      const asking = { candidate, target, heldBack: wish.heldBack, settled: wish.settled };
+      const asked = await ask(asking, 'get', notYetKnown, () => vaults.get(target, rules.attemptMs));
       if ('notCalled' in asked) return { ...nothing, ...asked.notCalled };
       const got = asked.reply;
       const facts = got.ok ? got.value : undefined;
       const findings = got.ok ? factFindings(candidate, got.value, context, wish.use) : [findingFrom(candidate, got.fault, 'get')];
-      const seen: Step = { met: { step: 'get', reply: got }, findings };
+      const seen: Step = { met: asked.met, findings };
       // A vault that does not answer would say the same three times over.
       const laid = got.ok || isDenial(got.fault.class) ? await lay(asking, facts, wish) : untried;
       const unwrapped = await unwrapHere(asking, facts, laid.canary);
@@ -184,23 +184,21 @@ export function createProveKey(parts: Pick<Parts, 'admission' | 'circuits' | 'cl
         findings: distinct(steps.flatMap((step) => step.findings)),
         replies: steps.flatMap((step) => step.met ?? []),
         retryAfterMs: laid.retryAfterMs ?? unwrapped.retryAfterMs ?? null,
-        away: laid.away ?? unwrapped.away ?? null,
       };
     },
 
-    async proveParity(standby, primary, { identity, heldBack }) {
+    async proveParity(standby, primary, { identity, ...wish }) {
       const { candidate, facts } = standby;
       const { vault, keyId } = candidate;
-      if (vault === undefined || primary.canary === undefined || !acceptable(standby.findings))
-        return { findings: [], replies: [], retryAfterMs: null, away: null };
-      const asking = { candidate, target: { vault, keyId, identity }, heldBack };
-      const { findings, met, retryAfterMs = null, away = null } = await unwrapHere(asking, facts, primary.canary);
+      if (vault === undefined || primary.canary === undefined || !acceptable(standby.findings)) return { findings: [], retryAfterMs: null };
+      const asking = { candidate, target: { vault, keyId, identity }, ...wish };
+      const { findings, met, retryAfterMs = null } = await unwrapHere(asking, facts, primary.canary);
       const told = findings.map((finding): Finding =>
         met === undefined || finding.code === 'KeyUnreachable'
           ? finding
           : { ...finding, code: 'MaterialMismatch', action: 'Restore a backup of the primary key into the vault of the standby.' },
       );
-      return { findings: told, replies: met === undefined ? [] : [met], retryAfterMs, away };
+      return { findings: told, retryAfterMs };
     },
   };
 }

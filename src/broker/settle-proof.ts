@@ -11,10 +11,10 @@ import type { StepReply } from './prove-key.ts';
 import { denialOf, targetOf } from './witness.ts';
 
 /**
- * What was met where a key was proven for a server (K4). At a key that it has linked already each answer counts as if traffic or the watch had
+ * What was met where a key was proven for a server (K4). At a key that it has linked already an answer counts as if traffic or the watch had
  * met it (F1–F4), also where the proof fails. Rejects with `StoreAway`: a denial that could not be stored is kept by `Access`.
  */
-export type SettleProof = (registered: RegisteredServer, candidate: Candidate, replies: readonly StepReply[]) => Promise<void>;
+export type SettleProof = (registered: RegisteredServer, candidate: Candidate, met: StepReply) => Promise<void>;
 
 export function createSettleProof(all: Pick<AttemptParts, 'parts' | 'access' | 'outages'>): SettleProof {
   const { parts, access } = all;
@@ -26,20 +26,15 @@ export function createSettleProof(all: Pick<AttemptParts, 'parts' | 'access' | '
    * the key, or of the identity at it, counts where another server has linked that key, or by that identity: who names a wrong key must not
    * take failover from everybody else.
    */
-  async function settleUnlinked({ server }: RegisteredServer, candidate: Candidate, replies: readonly StepReply[]): Promise<void> {
+  async function settleUnlinked({ server }: RegisteredServer, candidate: Candidate, { reply }: StepReply): Promise<void> {
     const { vault } = candidate;
-    const faults = replies.flatMap(({ reply }) => (reply.ok ? [] : [reply]));
-    if (vault === undefined || faults.length === 0) return;
-    if (faults.some(({ fault }) => fault.class === 'throttled')) admission.throttled(vault.name);
-    const own = candidateRef(candidate, server.identityClientId);
+    if (vault === undefined || reply.ok) return;
+    const { fault, receivedAt } = reply;
+    if (fault.class === 'throttled') admission.throttled(vault.name);
     // C2: what is only outside its time is not denied.
-    const inTime = faults.filter(({ fault }) => !fault.outsideValidity);
-    const denials = inTime.flatMap(({ fault, receivedAt }) => denialOf(fault, receivedAt, clock.uuid()) ?? []);
-    await Promise.all(
-      denials.map(async (seen) => {
-        if (await reachesOthers(own, seen)) await access.otherDenied(own, seen);
-      }),
-    );
+    const seen = fault.outsideValidity ? undefined : denialOf(fault, receivedAt, clock.uuid());
+    const own = candidateRef(candidate, server.identityClientId);
+    if (seen !== undefined && (await reachesOthers(own, seen))) await access.otherDenied(own, seen);
   }
 
   /** Where nobody can tell, it is taken to reach others: with the store away, it is kept. */
@@ -53,11 +48,9 @@ export function createSettleProof(all: Pick<AttemptParts, 'parts' | 'access' | '
     }
   }
 
-  return async (registered, candidate, replies) => {
+  return async (registered, candidate, met) => {
     const link = registered.links.find((one) => one.keyId === candidate.keyId);
-    if (link === undefined) return settleUnlinked(registered, candidate, replies);
-    const target = targetOf(registered, link);
-    // All at once: where the store is away for one denial, the others are kept too.
-    await Promise.all(replies.map(({ step, reply }) => settle(target, step, reply)));
+    if (link === undefined) return settleUnlinked(registered, candidate, met);
+    await settle(targetOf(registered, link), met.step, met.reply);
   };
 }

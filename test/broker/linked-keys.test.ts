@@ -164,10 +164,26 @@ describe('K4, F4: what is met at a key that is linked already counts', () => {
     expect(await rig.row()).toBeUndefined();
   });
 
+  test('F4: is stored before the next call is made: nobody uses a standby while the proof goes on', async () => {
+    const rig = await rigWith(alone);
+    const seen: [string, Promise<LinkAccess | undefined>][] = [];
+    rig.answer = (call) => {
+      if (call.startsWith('kv-west')) seen.push([call, rig.row()]);
+      return call === 'kv-west get' || call === 'kv-west wrap' ? revoked : undefined;
+    };
+    await putAgain(rig);
+    const denials = await Promise.all(seen.map(async ([call, row]) => [call, (await row)?.denials]));
+    expect(denials).toEqual([
+      ['kv-west get', undefined],
+      ['kv-west wrap', { identity: noon }],
+      ['kv-west unwrap', { identity: noon }],
+    ]);
+  });
+
   test('with the store away in the middle, each denial that was met is kept and stored later', async () => {
     const rig = await rigWith(alone);
     rig.answer = (call) => {
-      if (call === 'kv-west unwrap') rig.store.away = true;
+      if (call === 'kv-west wrap') rig.store.away = true;
       return call === 'kv-west wrap' ? revoked : undefined;
     };
     expect(await putAgain(rig)).toMatchObject({ ok: false, refusal: { code: 'StateUnavailable' } });

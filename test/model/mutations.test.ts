@@ -3,7 +3,7 @@ import { expect, test, vi } from 'vitest';
 import type * as AccessOfLinks from '../../src/broker/access.ts';
 import type * as AttemptAtLink from '../../src/broker/attempt.ts';
 import type * as Compose from '../../src/broker/compose.ts';
-import type * as SettleProof from '../../src/broker/settle-proof.ts';
+import type * as ProveKeys from '../../src/broker/prove-key.ts';
 import type * as WitnessOfLinks from '../../src/broker/witness.ts';
 import type { WitnessTarget } from '../../src/broker/witness.ts';
 import { sameLink } from '../../src/domain/access.ts';
@@ -113,17 +113,14 @@ vi.mock('../../src/broker/witness.ts', async (original) => {
   return { ...witness, createWitness, primaryLatched, primaryLatchedNow };
 });
 
-vi.mock('../../src/broker/settle-proof.ts', async (original) => {
-  const { createSettleProof: create } = await original<typeof SettleProof>();
-  const createSettleProof: typeof create = (all) => {
-    const settle = create(all);
-    return async (registered, candidate, replies) => {
-      await settle(registered, candidate, replies);
-      // Who proves the group does not see what the primary denied.
-      if (broken.rule === 'parity') (replies as unknown[]).splice(0);
-    };
+vi.mock('../../src/broker/prove-key.ts', async (original) => {
+  const proveKey = await original<typeof ProveKeys>();
+  const createProveKey: typeof proveKey.createProveKey = (parts) => {
+    const { prove, proveParity } = proveKey.createProveKey(parts);
+    // Who proves the group does not see what the primary denied.
+    return { proveParity, prove: async (...one) => ({ ...(await prove(...one)), ...(broken.rule === 'parity' ? { replies: [] } : {}) }) };
   };
-  return { createSettleProof };
+  return { ...proveKey, createProveKey };
 });
 
 vi.mock('../../src/broker/attempt.ts', async (original) => {
