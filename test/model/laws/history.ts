@@ -5,7 +5,7 @@ import type { Reach } from '../../../src/domain/fault.ts';
 import type { Link, RegisteredServer } from '../../../src/domain/server.ts';
 import { refOf } from '../world/fleet.ts';
 import type { Call } from '../world/vaults.ts';
-import type { World } from '../world/world.ts';
+import type { Proving, World } from '../world/world.ts';
 import { minute, quietMs, settlesMs, slack } from './law.ts';
 import type { Law } from './law.ts';
 
@@ -116,7 +116,23 @@ export function createHistory(world: World): History {
 
   function isOfStranger(call: Call): boolean {
     const works = call.server === null ? world.provingFor(call) : [];
-    return works.some(({ server }) => history.rolesOf(server, call.keyId).length === 0 && !isOfOthers(call, server));
+    // Who proves a key reads the server first, so no older copy counts.
+    const isLinked = ({ server, begunAt }: Proving): boolean =>
+      versionsSince(server, begunAt).some(({ links }) => links.some(({ keyId }) => keyId === call.keyId));
+    return works.some((work) => !isLinked(work) && !isOfOthers(call, work.server));
+  }
+
+  /** The versions of a server that held at that true time or later, newest first. */
+  function versionsSince(server: string, since: number): readonly RegisteredServer[] {
+    const versions = rows.servers.get(server) ?? [];
+    const first = Math.max(
+      0,
+      versions.findLastIndex(({ from }) => from <= since),
+    );
+    return versions
+      .slice(first)
+      .reverse()
+      .flatMap(({ value }) => value ?? []);
   }
 
   /** What is met at a key counts for everybody who has linked it; by which identity, for those who call by it. */
@@ -176,16 +192,7 @@ export function createHistory(world: World): History {
       // Who is cut off from the store, or was a moment ago, goes by the copy that it had.
       const settling = world.now() - world.lineChangedAt <= settlesMs;
       const cutOff = world.places.filter(({ line }) => settling || line.away !== null).map(({ line }) => line.awaySince);
-      const since = Math.min(world.now(), ...cutOff) - settlesMs;
-      const versions = rows.servers.get(server) ?? [];
-      const first = Math.max(
-        0,
-        versions.findLastIndex(({ from }) => from <= since),
-      );
-      return versions
-        .slice(first)
-        .reverse()
-        .flatMap(({ value }) => value ?? []);
+      return versionsSince(server, Math.min(world.now(), ...cutOff) - settlesMs);
     },
 
     changedAt: (server) => rows.servers.get(server)?.at(-1)?.from ?? -Infinity,

@@ -43,6 +43,12 @@ export interface Naming {
   readonly keyIds: readonly KeyId[];
 }
 
+/** A work of an operator that names keys, while it is under way. */
+export interface Proving extends Naming {
+  /** True time. */
+  readonly begunAt: number;
+}
+
 export interface WorldOptions {
   readonly seed: number;
   /** Whether the control plane may be read (F9). */
@@ -73,7 +79,7 @@ export interface World {
   /** An operator's work at an instance, beside what the model does next. */
   operate(place: number, work: (instance: Instance, context: RequestContext) => Promise<unknown>, naming?: Naming): void;
   /** The work of an operator that makes this call, if it named the key, the primary first. To be asked as the call is made, or answered. */
-  provingFor(call: Pick<Call, 'keyId'>): readonly Naming[];
+  provingFor(call: Pick<Call, 'keyId'>): readonly Proving[];
   watch(place: number): void;
   kill(place: number): void;
   /** Moves time on; the watch runs each 15 s, by the two instances in turn. */
@@ -131,9 +137,9 @@ export function createWorld(options: WorldOptions): World {
   vaults.onCall = (call) => world.observer.called(call);
   vaults.onAnswer = (call) => world.observer.answered(call);
 
-  const proving = new Set<Naming>();
+  const proving = new Set<Proving>();
   /** The work that a call is made by, exactly: it goes with whatever the work waits for. */
-  const byWork = new AsyncLocalStorage<Naming>();
+  const byWork = new AsyncLocalStorage<Proving>();
   let runs = 0;
   let nextWatch = watchEveryMs;
   let turn = 0;
@@ -193,7 +199,7 @@ export function createWorld(options: WorldOptions): World {
 
     operate(at, work, naming) {
       const { instance } = world.places[at]!;
-      const underWay = { server: naming?.server ?? '', keyIds: naming?.keyIds ?? [] };
+      const underWay = { server: naming?.server ?? '', keyIds: naming?.keyIds ?? [], begunAt: world.now() };
       proving.add(underWay);
       inBackground(byWork.run(underWay, () => work(instance, operatorContext(instance))).finally(() => proving.delete(underWay)));
     },
