@@ -111,14 +111,14 @@ export function createProveGroup(all: Pick<AttemptParts, 'parts' | 'access' | 'o
       const held = candidate === primary ? neverHeldBack : heldBack;
       return prove(candidate, context, { identity, use, canary, heldBack: held, settled: settledAt(candidate) });
     };
-    const proveStandbys = (): Promise<readonly ProvenKey[]> => Promise.all(standbys.slice(0, rules.maxStandbys).map(proveOne));
+    const proveStandbys = (): Promise<readonly ProvenKey[]> => allEnded(standbys.slice(0, rules.maxStandbys).map(proveOne));
     const primaryFirst = wanted.primaryFirst || (await denies());
     // Secondary first (K4): a protector whose standby is not proven is not even tried with the vault's write operation.
     const before = primaryFirst ? [] : await proveStandbys();
     const primaryProof = await proveOne(primary);
     const untouched = primaryFirst && !grants(primaryProof);
     const standbyProofs = primaryFirst && !untouched ? await proveStandbys() : before;
-    const parity = await Promise.all(
+    const parity = await allEnded(
       (deniedHere(primaryProof, linked) ? [] : standbyProofs).map((standby) =>
         proveParity(standby, primaryProof, { identity, heldBack, settled: settledAt(standby.candidate) }),
       ),
@@ -182,6 +182,12 @@ function deniedHere({ replies }: ProvenKey, linked: boolean): boolean {
   return replies.some(
     ({ step, reply }) => !reply.ok && !reply.fault.outsideValidity && isDenial(reply.fault.class) && (linked || step === 'unwrap'),
   );
+}
+
+/** As `Promise.all`, but when it rejects nothing is under way any more: no vault is called for a request that was answered. */
+async function allEnded<T>(works: readonly Promise<T>[]): Promise<readonly T[]> {
+  await Promise.allSettled(works);
+  return Promise.all(works);
 }
 
 const neverHeldBack: HeldBack = () => Promise.resolve(undefined);

@@ -4,6 +4,7 @@ import type { LinkAccess } from '../../src/domain/access.ts';
 import type { Fault } from '../../src/domain/fault.ts';
 import type { KeyId } from '../../src/domain/key.ts';
 import type { RegisteredServer, ServerState } from '../../src/domain/server.ts';
+import { millis } from '../../src/domain/time.ts';
 import { unwrapDenied } from '../../src/policy/denial.ts';
 import { aDenial, aFault, aLatch, anUntried, aRegisteredWith, at, denialRules, hour, minute, noon } from '../support/builders.ts';
 import { north, startKeyRoads, west } from '../support/key-roads-rig.ts';
@@ -178,6 +179,26 @@ describe('K4, F4: what is met at a key that is linked already counts', () => {
       ['kv-west wrap', { identity: noon }],
       ['kv-west unwrap', { identity: noon }],
     ]);
+  });
+
+  test('where the store is away for one key, no vault is called any more once the request is answered', async () => {
+    const rig = await rigWith(withLinks('online', [protector, standby]));
+    let gets = 0;
+    rig.answer = async (call) => {
+      if (call !== 'kv-north get') return undefined;
+      if ((gets += 1) === 2) {
+        await rig.clock.pause(millis(500));
+        return undefined;
+      }
+      rig.store.away = true;
+      return revoked;
+    };
+    const standbyKeyIds = [north, keyId('kv-north', 'c'.repeat(32))];
+    const put = rig.roads.putProtector({ server: 'sql-demo', keyId: west, standbyKeyIds }, rig.operator);
+    void put.then(({ ok }) => rig.calls.push(`answered ${ok}` as Call));
+    await rig.clock.advance(5000);
+    expect(gets).toBe(2);
+    expect(rig.calls.at(-1)).toBe('answered false');
   });
 
   test('with the store away in the middle, each denial that was met is kept and stored later', async () => {
