@@ -13,7 +13,8 @@ const seenMs = pictureMs + 2000;
 /**
  * F3, F4: where the primary is latched nothing goes to its standbys, not even to look: no probe, drill, audit or revalidate. A canary counts
  * for every link of its key and identity, so it is forbidden where all of these are standbys of latched primaries. A person who proves a key
- * for a primary that is not denied may (K4); but not once that very proof was denied the unwrap at the primary.
+ * for a primary that is not denied may (K4), and one whose proof of a denied primary succeeds; but not once that very proof was denied the
+ * unwrap at the primary.
  */
 export function canariesHeldBack({ world, history, counts, breaks }: Bench): Law {
   /** What a canary may be for. */
@@ -47,20 +48,27 @@ export function canariesHeldBack({ world, history, counts, breaks }: Bench): Law
     return possible.every(({ role, primary }) => role === 'standby' && primary.keyId === wanted);
   }
 
-  /** Works of operators whose primary has denied its unwrap. */
+  /** Works of operators whose primary has denied its unwrap, or granted it. */
   const denied = new WeakSet<Naming>();
+  const granted = new WeakSet<Naming>();
+
+  /** The works that may make this call. */
+  function worksOf(call: Call): readonly Naming[] {
+    return world.provingFor(call).filter((work) => work.primaryDenies !== true || work.keyIds[0] === call.keyId || granted.has(work));
+  }
 
   return {
     answered(call) {
       const [work] = call.server === null && call.operation === 'unwrapKey' ? world.provingFor(call) : [];
       const { fault } = call;
       if (work?.keyIds[0] !== call.keyId) return;
-      if (fault !== undefined && !fault.outsideValidity && isDenial(fault.class)) denied.add(work);
+      if (fault === undefined) granted.add(work);
+      else if (!fault.outsideValidity && isDenial(fault.class)) denied.add(work);
     },
 
     called(call) {
       if (call.server !== null) return;
-      const works = world.provingFor(call);
+      const works = worksOf(call);
       const possible = purposes(call);
       if (works.some((work) => denied.has(work) && isForNothingElse(work, possible)))
         breaks('F3', `${call.operation} at ${call.keyId} on ${call.instance}, after its primary denied the unwrap`);

@@ -76,11 +76,11 @@ function keyIdsOf(one: { readonly key: KeyName; readonly vaults: readonly VaultN
   return { keyId: keyIdOf(home, one.key), standbyKeyIds: others.map((name) => keyIdOf(name, one.key)) };
 }
 
-/** K4: keys are proven on the operator's word; but the standbys of a primary that is known to deny are not. */
+/** K4: keys are proven on the operator's word. */
 function namedIn(world: World, wanted: Wanted): Naming {
   const linked = world.newest(wanted.server)?.links.some((one) => one.keyId === wanted.keyId) === true;
-  const standbys = linked && isLatched(world.rows, wanted) ? [] : wanted.standbyKeyIds;
-  return { server: wanted.server, keyIds: [wanted.keyId, ...standbys] };
+  const primaryDenies = linked && isLatched(world.rows, wanted);
+  return { server: wanted.server, keyIds: [wanted.keyId, ...wanted.standbyKeyIds], primaryDenies };
 }
 
 /** A server as it is in the plan: registered, with its protector and its database. */

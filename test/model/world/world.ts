@@ -37,10 +37,12 @@ export interface Observer extends Witnesses {
   throttled(vault: string, instance: string): void;
 }
 
-/** Keys that are proven for a server on an operator's word (K4). */
+/** Keys that are proven for a server on an operator's word (K4), the primary first. */
 export interface Naming {
   readonly server: string;
   readonly keyIds: readonly KeyId[];
+  /** The primary is known to deny: its standbys are not called before it has granted access. */
+  readonly primaryDenies?: boolean;
 }
 
 /** A work of an operator that names keys, while it is under way. */
@@ -199,7 +201,7 @@ export function createWorld(options: WorldOptions): World {
 
     operate(at, work, naming) {
       const { instance } = world.places[at]!;
-      const underWay = { server: naming?.server ?? '', keyIds: naming?.keyIds ?? [], begunAt: world.now() };
+      const underWay = { server: '', keyIds: [], ...naming, begunAt: world.now() };
       proving.add(underWay);
       inBackground(byWork.run(underWay, () => work(instance, operatorContext(instance))).finally(() => proving.delete(underWay)));
     },
