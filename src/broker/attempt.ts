@@ -67,7 +67,7 @@ export function createAttempts(all: AttemptParts): Attempts {
     let last: ReturnType<Guard> | undefined;
     const mayLeave = way.guard === unguarded ? undefined : async () => (await (last = way.guard())) === undefined;
     const send = (): Promise<Reply<T>> => call.send({ vault, keyId: link.keyId, identity: target.ref.identity, mayLeave }, within);
-    const reply = await circuits.through(vault.name, link.keyId, send);
+    const reply = await circuits.through(vault.name, { keyId: link.keyId, operation: call.operation }, send);
     admission.ended({ vault: vault.name, key: shapeAt(vault.kind, link), points: rules.association.points[call.tier] });
     const refusedAtLast = await last;
     if (refusedAtLast !== undefined) return unsent(refusedAtLast);
@@ -87,7 +87,7 @@ export function createAttempts(all: AttemptParts): Attempts {
       const vault = registry.peekVault(link.vault) ?? (await vaultOf(registry, link.vault));
       if (vault === undefined) return unsent(refuse('Internal', `vault ${link.vault} is linked but not registered`).refusal);
       const target = targetOf(call.registered, link);
-      if (circuits.state(vault.name).state !== 'closed') {
+      if (circuits.state(vault.name, call.operation).state !== 'closed') {
         all.outages.lookAgain(vault.name, target);
         return { kind: 'outage', attempt: uncalled(link) };
       }
@@ -100,7 +100,9 @@ export function createAttempts(all: AttemptParts): Attempts {
       if (call.rewrap === undefined) return call.share(target.ref, (waited) => tryOnce(way, call, waited));
       // Also one that joins a call that is under way must have room for its wrap by then.
       const noRoom = await admitted(way, call, false);
-      return noRoom === undefined ? call.share(target.ref, () => callOnce(way, call)) : unsent(noRoom);
+      if (noRoom !== undefined) return unsent(noRoom);
+      // Room for a call that was not made then is not room for one that is made now: the budget counted it at its time.
+      return call.share(target.ref, (waited) => (waited ? tryOnce(way, call, waited) : callOnce(way, call)));
     },
   };
 }

@@ -24,7 +24,10 @@ type MaybeRoom = undefined | Refusal | Promise<Refusal | undefined>;
 type RoomParts = Pick<Parts, 'admission' | 'circuits' | 'clock' | 'registry' | 'rules'>;
 
 export function createCallRoom({ admission, circuits, clock, registry, rules }: RoomParts): CallRoom {
-  /** Until when rewraps were told to come back at most, by the vault that had no room for them. */
+  /**
+   * Until when, by the monotonic clock, rewraps were told to come back at most, by the vault that had no room for them. A time that is over
+   * counts on: in a storm the vault that was scarcer is so still, and else the order costs nothing.
+   */
   const scarceUntil = new Map<string, number>();
 
   function shapeOf(link: Link): AdmissionRequest['key'] {
@@ -57,7 +60,7 @@ export function createCallRoom({ admission, circuits, clock, registry, rules }: 
 
   /** Where the wrap goes as things are now: an open circuit leads to the standby. */
   function wrapLinkOf({ to: { primary, standbys } }: Rewrap): Link {
-    return [primary, ...standbys].find(({ vault }) => circuits.state(vault).state === 'closed') ?? primary;
+    return [primary, ...standbys].find(({ vault }) => circuits.state(vault, 'wrapKey').state === 'closed') ?? primary;
   }
 
   async function askAndLearn(request: AdmissionRequest): Promise<Refusal | undefined> {

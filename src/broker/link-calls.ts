@@ -3,6 +3,7 @@ import type { KeyFacts } from '../domain/key.ts';
 import type { Canary } from '../domain/server.ts';
 import type { Instant, Millis } from '../domain/time.ts';
 import type { Vault } from '../domain/vault.ts';
+import { operationOf } from '../policy/fault-findings.ts';
 import type { ProofStep } from '../policy/fault-findings.ts';
 import { shapeAt } from '../policy/rate.ts';
 import type { AdmissionRequest } from '../ports/admission.ts';
@@ -64,7 +65,9 @@ export function createLinkCalls(all: Pick<AttemptParts, 'parts' | 'access' | 'ou
     if (!(await how.letGo(request))) return { kind: 'noRoom' };
     // F3: while the call waited, access to the primary may have been taken away.
     if (await primaryLatchedNow(access, target)) return { kind: 'heldBack' };
-    const reply = await circuits.through(vault.name, link.keyId, () => how.send({ vault, keyId: link.keyId, identity: ref.identity }));
+    const reply = await circuits.through(vault.name, { keyId: link.keyId, operation: operationOf[step] }, () =>
+      how.send({ vault, keyId: link.keyId, identity: ref.identity }),
+    );
     parts.admission.ended(request);
     if (reply === undefined) return { kind: 'circuitOpen' };
     await settle(target, step, reply);

@@ -1,10 +1,13 @@
 import type { RefusedOperation } from '../domain/access.ts';
 import type { Fault } from '../domain/fault.ts';
+import type { KeyOperation } from '../domain/key.ts';
 import type { Instant } from '../domain/time.ts';
+import { operationOf } from '../policy/fault-findings.ts';
 import type { ProofStep } from '../policy/fault-findings.ts';
 import { consequenceOf } from '../policy/verdict.ts';
 import type { Reply } from '../ports/vault.ts';
-import type { AttemptParts } from './key-call.ts';
+import type { Access } from './access.ts';
+import type { Parts } from './parts.ts';
 import { denialOf } from './witness.ts';
 import type { WitnessTarget } from './witness.ts';
 
@@ -15,10 +18,26 @@ import type { WitnessTarget } from './witness.ts';
  */
 export type SettleReply = (target: WitnessTarget, step: ProofStep, reply: Reply<unknown>) => Promise<void>;
 
+/** Who is told what calls met at a vault; `Outages` is. */
+export interface OutageReports {
+  /**
+   * A call of `operation` met an outage: its beginning is durable when this resolves. Rejects with `StoreAway`. Starts looking with a canary.
+   */
+  met(vault: string, target: WitnessTarget, at: Instant, operation: KeyOperation): Promise<void>;
+  /** A call was answered: ends a known outage, and a failover in time, off the road of the answer. Costs a map look-up where none is known. */
+  answered(vault: string, sentAt: Instant): void;
+}
+
+interface SettleReplyParts {
+  readonly parts: Pick<Parts, 'admission' | 'clock'>;
+  readonly access: Access;
+  readonly outages: OutageReports;
+}
+
 const operations = { get: 'get', wrap: 'wrapKey' } as const;
 const refusedBy: Readonly<Record<keyof typeof operations, RefusedOperation['finding']>> = { get: 'GetDenied', wrap: 'WrapDenied' };
 
-export function createSettleReply({ parts, access, outages }: Pick<AttemptParts, 'parts' | 'access' | 'outages'>): SettleReply {
+export function createSettleReply({ parts, access, outages }: SettleReplyParts): SettleReply {
   const { admission, clock } = parts;
 
   function succeeded({ ref }: WitnessTarget, step: ProofStep, sentAt: Instant): void {
@@ -28,7 +47,7 @@ export function createSettleReply({ parts, access, outages }: Pick<AttemptParts,
 
   async function failed(target: WitnessTarget, step: ProofStep, fault: Fault, receivedAt: Instant): Promise<void> {
     const { ref } = target;
-    if (consequenceOf(fault, 'get').outage) return outages.met(ref.vault, target, receivedAt);
+    if (consequenceOf(fault, 'get').outage) return outages.met(ref.vault, target, receivedAt, operationOf[step]);
     if (fault.class === 'throttled') admission.throttled(ref.vault);
     if (fault.mayHideDenial) await access.doubted(ref, receivedAt);
     if (fault.outsideValidity) {

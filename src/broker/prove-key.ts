@@ -6,7 +6,7 @@ import type { KeyFacts } from '../domain/key.ts';
 import type { Canary } from '../domain/server.ts';
 import type { Instant, Millis } from '../domain/time.ts';
 import type { KeyShape } from '../domain/vault.ts';
-import { findingFrom, notCalled } from '../policy/fault-findings.ts';
+import { findingFrom, notCalled, operationOf } from '../policy/fault-findings.ts';
 import type { ProofStep } from '../policy/fault-findings.ts';
 import { acceptable, factFindings, findingOf } from '../policy/key-rules.ts';
 import type { Candidate, KeyContext } from '../policy/key-rules.ts';
@@ -102,8 +102,9 @@ export function createProveKey(parts: Pick<Parts, 'admission' | 'circuits' | 'cl
     const found = await heldBack();
     if (found !== undefined) return { notCalled: { findings: [found] } };
     // An open circuit that nobody else has a key to probe with is probed by who proves one.
-    const way = circuits.state(name).state === 'closed' ? circuits.through : circuits.canary;
-    const reply = await way(name, target.keyId, call);
+    const operation = operationOf[step];
+    const way = circuits.state(name, operation).state === 'closed' ? circuits.through : circuits.canary;
+    const reply = await way(name, { keyId: target.keyId, operation }, call);
     admission.ended(cost);
     if (reply === undefined) return { notCalled: { findings: [notCalled(candidate, 'circuitOpen')] } };
     const met = { step, reply };

@@ -11,6 +11,7 @@ import type { ProofStep } from '../policy/fault-findings.ts';
 import { consequenceOf, leadsOn } from '../policy/verdict.ts';
 import { StoreAway } from '../ports/store.ts';
 import type { AttemptParts, Tried } from './key-call.ts';
+import { createSharedLooks } from './shared-looks.ts';
 import { denialOf } from './witness.ts';
 import type { WitnessTarget } from './witness.ts';
 
@@ -36,6 +37,7 @@ const comeBackMs = millis(1000);
 
 export function createSettle({ parts, access, outages, witness }: AttemptParts): Settle {
   const { admission, clock, registry } = parts;
+  const lookNow = createSharedLooks((target) => witness.look(target, 'probe'));
 
   /** F4: a denial of wrap forbids failover at once; the canary at the same link tells whether it is a latch. */
   async function wrapDenied(target: WitnessTarget, { fault, receivedAt }: Failed): Promise<Refusal> {
@@ -50,9 +52,9 @@ export function createSettle({ parts, access, outages, witness }: AttemptParts):
         found: finding(target.ref, fault, 'wrap'),
       }),
     ]);
-    const sight = await witness.look(target, 'probe');
+    const sight = await lookNow(target);
     if (sight === 'denied' || access.known(target.ref)?.latch) return denied(target, fault);
-    if (sight === 'outage') await outages.met(target.ref.vault, target, clock.now());
+    if (sight === 'outage') await outages.met(target.ref.vault, target, clock.now(), 'unwrapKey');
     // F6: while nobody has seen whether unwrap works, the denial may be a false one.
     const proven = sight === 'proven';
     const told = proven ? 'wrap is denied while unwrap works' : 'wrap is denied';
@@ -114,7 +116,7 @@ export function createSettle({ parts, access, outages, witness }: AttemptParts):
       try {
         if (!consequenceOf(fault, 'get').outage)
           return { kind: 'refused', refusal: await refusalOf(target, operation, failed), attempt, leadsOn: leadsOn(fault) };
-        await outages.met(target.ref.vault, target, receivedAt);
+        await outages.met(target.ref.vault, target, receivedAt, operation);
         return { kind: 'outage', attempt };
       } catch (error) {
         if (!(error instanceof StoreAway)) throw error;

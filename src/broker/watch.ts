@@ -3,6 +3,7 @@ import type { RegisteredServer } from '../domain/server.ts';
 import { instant, latest, minutes, plus, seconds, span } from '../domain/time.ts';
 import type { Instant } from '../domain/time.ts';
 import { outlivedIn, restamped, unlinked } from '../policy/access-upkeep.ts';
+import { wrapsGoTo } from '../policy/audit-rules.ts';
 import { newestDenialReaching, newestDoubt, newestProof } from '../policy/denial.ts';
 import { voids } from '../policy/gate.ts';
 import { StoreAway, Unreadable } from '../ports/store.ts';
@@ -143,7 +144,9 @@ export function createWatch({ parts, access, outages, witness }: WatchParts): ()
     const sight = await witness.look(target, 'probe', shared);
     if (sight !== 'unasked') order.looked(target.ref, sentAt);
     if (sight === 'proven') outages.answered(target.ref.vault, sentAt);
-    if (sight === 'outage') await outages.met(target.ref.vault, target, clock.now());
+    if (sight === 'outage') await outages.met(target.ref.vault, target, clock.now(), 'unwrapKey');
+    // F9: by a vault that was deleted and answers as if it were down, a canary opens the circuit too.
+    if (sight === 'denied' && circuits.state(target.ref.vault).state !== 'closed') outages.lookAgain(target.ref.vault, target);
     if (sight === 'proven') await wrapAgain(latched);
     return sight;
   }
@@ -188,6 +191,10 @@ export function createWatch({ parts, access, outages, witness }: WatchParts): ()
     const [first] = unlatched.toSorted((a, b) => (b.stored.provenAt ?? 0) - (a.stored.provenAt ?? 0));
     const old = outageSince !== null && span(outageSince, clock.now()) >= rules.probeMs;
     if (first !== undefined && (old || failoverSince !== null || circuits.state(vault).state === 'open')) await lookAt(first, []);
+    // What is open for wraps alone no unwrap closes.
+    const wrapped = unlatched.find(({ registered, link }) => wrapsGoTo(registered.links, link)) ?? first;
+    const wrapsAlone = circuits.state(vault).state === 'open' && circuits.state(vault, 'unwrapKey').state === 'closed';
+    if (wrapped !== undefined && wrapsAlone) outages.lookAgain(vault, wrapped);
   }
 
   return async () => {

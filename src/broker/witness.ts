@@ -91,7 +91,9 @@ export function createWitness(parts: Parts, access: Access): Witness {
     // F3: while the canary waited, access to the primary may have been taken away.
     if (await isHeldBack(target)) return undefined;
     const keyTarget = { vault, keyId, identity: target.ref.identity };
-    const reply = await circuits.canary(vault.name, keyId, () => proveCanary(vaults, keyTarget, target.link.canary, rules.attemptMs));
+    const reply = await circuits.canary(vault.name, { keyId, operation: 'unwrapKey' }, () =>
+      proveCanary(vaults, keyTarget, target.link.canary, rules.attemptMs),
+    );
     admission.ended(cost);
     return reply;
   }

@@ -57,7 +57,7 @@ export function unwrapDenied(stored: LinkAccess | undefined, ref: LinkRef, seen:
 }
 
 function nextLatch({ latch, revision }: LinkAccess, seen: UnwrapDenial, rules: DenialRules): Latch {
-  const older = latch !== null && span(latch.newestDenialAt, seen.receivedAt) <= 0;
+  const older = latch !== null && span(latch.newestDenialAt, seen.receivedAt) <= 0 && !inFuture(latch.newestDenialAt, seen.writtenAt);
   const newest = {
     // A denial that is stored late is counted, but says nothing newer.
     ...(older

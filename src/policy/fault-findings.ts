@@ -1,10 +1,14 @@
 import type { Fault } from '../domain/fault.ts';
 import type { Finding, FindingCode } from '../domain/finding.ts';
+import type { KeyOperation } from '../domain/key.ts';
 import { findingOf } from './key-rules.ts';
 import type { Candidate } from './key-rules.ts';
 
 /** The calls by which a key is proven. */
 export type ProofStep = 'get' | 'wrap' | 'unwrap';
+
+/** What each of them asks of a key. */
+export const operationOf: Readonly<Record<ProofStep, KeyOperation>> = { get: 'get', wrap: 'wrapKey', unwrap: 'unwrapKey' };
 
 const actions: Readonly<Partial<Record<FindingCode, string>>> = {
   GetDenied: 'Give the identity of the broker the right to get keys in this vault.',

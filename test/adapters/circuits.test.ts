@@ -4,8 +4,9 @@ import { systemClock } from '../../src/adapters/clock.ts';
 import type { Fault, FaultClass } from '../../src/domain/fault.ts';
 import type { KeyId } from '../../src/domain/key.ts';
 import { instant, millis } from '../../src/domain/time.ts';
-import type { Circuits } from '../../src/ports/circuits.ts';
+import type { CircuitCall, Circuits } from '../../src/ports/circuits.ts';
 import type { Reply } from '../../src/ports/vault.ts';
+import { describeCircuits } from '../contract/circuits.ts';
 
 const keyA = 'https://kv.vault.test/keys/a/1' as KeyId;
 const keyB = 'https://kv.vault.test/keys/b/1' as KeyId;
@@ -29,8 +30,9 @@ beforeEach(() => {
 });
 afterEach(() => vi.useRealTimers());
 
-const meet = (key: KeyId, outcome: Outcome, vault = 'one') => circuits.through(vault, key, () => Promise.resolve(reply(outcome)));
-const canary = (outcome: Outcome, key = keyA) => circuits.canary('one', key, () => Promise.resolve(reply(outcome)));
+const unwrapAt = (keyId: KeyId): CircuitCall => ({ keyId, operation: 'unwrapKey' });
+const meet = (key: KeyId, outcome: Outcome, vault = 'one') => circuits.through(vault, unwrapAt(key), () => Promise.resolve(reply(outcome)));
+const canary = (outcome: Outcome, key = keyA) => circuits.canary('one', unwrapAt(key), () => Promise.resolve(reply(outcome)));
 const state = () => circuits.state('one').state;
 
 async function openByTraffic(): Promise<void> {
@@ -48,7 +50,7 @@ describe('opening', () => {
   it('F2: outages of two keys open the circuit; then no call is made', async () => {
     await openByTraffic();
     const call = vi.fn(() => Promise.resolve(reply('ok')));
-    expect(await circuits.through('one', keyA, call)).toBeUndefined();
+    expect(await circuits.through('one', unwrapAt(keyA), call)).toBeUndefined();
     expect(call).not.toHaveBeenCalled();
     expect(changes).toEqual(['one open']);
     expect(circuits.state('one').since).toBe(Date.now());
@@ -117,10 +119,10 @@ describe('opening', () => {
   });
 
   it('a call that throws, a defect, goes through to the caller and leaves the circuit as it is', async () => {
-    await expect(circuits.through('one', keyA, () => Promise.reject(new Error('defect')))).rejects.toThrow('defect');
+    await expect(circuits.through('one', unwrapAt(keyA), () => Promise.reject(new Error('defect')))).rejects.toThrow('defect');
     expect(state()).toBe('closed');
     await openByTraffic();
-    await expect(circuits.canary('one', keyA, () => Promise.reject(new Error('defect')))).rejects.toThrow('defect');
+    await expect(circuits.canary('one', unwrapAt(keyA), () => Promise.reject(new Error('defect')))).rejects.toThrow('defect');
     expect(state()).toBe('open');
     await canary('ok');
     expect(state()).toBe('closed');
@@ -163,7 +165,7 @@ describe('probing', () => {
   it('F2: half-open admits exactly one probe and no traffic', async () => {
     await openByTraffic();
     const probe = pending();
-    const probing = circuits.canary('one', keyA, probe.call);
+    const probing = circuits.canary('one', unwrapAt(keyA), probe.call);
     expect(state()).toBe('halfOpen');
     expect(await canary('ok', keyB)).toBeUndefined();
     expect(await meet(keyB, 'ok')).toBeUndefined();
@@ -184,7 +186,7 @@ describe('probing', () => {
 describe('late answers', () => {
   it('F2: a success that was sent before the circuit opened does not close it', async () => {
     const late = pending();
-    const sent = circuits.through('one', keyA, late.call);
+    const sent = circuits.through('one', unwrapAt(keyA), late.call);
     await openByTraffic();
     late.end('ok');
     expect(await sent).toEqual(reply('ok'));
@@ -194,9 +196,9 @@ describe('late answers', () => {
   it('F2: nor does it end a probe', async () => {
     const late = pending();
     const probe = pending();
-    const sent = circuits.through('one', keyA, late.call);
+    const sent = circuits.through('one', unwrapAt(keyA), late.call);
     await openByTraffic();
-    const probing = circuits.canary('one', keyA, probe.call);
+    const probing = circuits.canary('one', unwrapAt(keyA), probe.call);
     late.end('ok');
     await sent;
     expect(state()).toBe('halfOpen');
@@ -207,7 +209,7 @@ describe('late answers', () => {
 
   it('F2: outages that were sent before it closed do not open it again', async () => {
     const late = [pending(), pending(), pending(), pending()];
-    const sent = late.map(({ call }, i) => circuits.through('one', i % 2 ? keyA : keyB, call));
+    const sent = late.map(({ call }, i) => circuits.through('one', unwrapAt(i % 2 ? keyA : keyB), call));
     await openByTraffic();
     await canary('ok');
     for (const one of late) one.end('outage');
@@ -217,7 +219,7 @@ describe('late answers', () => {
 
   it('F2: nor does a canary of a time gone by', async () => {
     const late = pending();
-    const sent = circuits.canary('one', keyA, late.call);
+    const sent = circuits.canary('one', unwrapAt(keyA), late.call);
     await openByTraffic();
     await canary('ok');
     late.end('outage');
@@ -237,4 +239,9 @@ describe('timers', () => {
     }
     expect(vi.getTimerCount()).toBe(before);
   });
+});
+
+describeCircuits('on opossum', () => {
+  const told: ('open' | 'closed')[] = [];
+  return { circuits: createCircuits({ clock: systemClock, onChange: ({ state: now }) => told.push(now) }), changes: told };
 });

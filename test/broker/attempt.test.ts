@@ -132,6 +132,36 @@ describe('C4, F3: one who starts after another was refused', () => {
   });
 });
 
+describe('B2, C4: a rewrap that joined an unwrap which then found no room', () => {
+  test.each([
+    ['starts with room that it asks for then', undefined, 'served', 1],
+    ['is refused where there is none by then', millis(900), 'Throttled', 0],
+  ])('%s, not with the room of 3 s ago', async (_what, roomLater, heard, sent) => {
+    const { clock, seen, attempts, callWith } = rig();
+    const coalesce = createCoalesce(clock);
+    const asked: [number, number][] = [];
+    seen.admit = ({ points, also }) => {
+      asked.push([clock.elapsed(), points]);
+      if (also !== undefined) return undefined;
+      return clock.elapsed() === 0 ? clock.pause(millis(3000)).then(() => millis(700)) : Promise.resolve(roomLater);
+    };
+    const ask = (deadline: number, more: Partial<KeyCall<Dek>>) =>
+      attempts.at(link, { ...callWith(deadline), share: (_target, start) => coalesce.share('one', deadline, start), ...more });
+    const unwrap = ask(4000, {});
+    const rewrap = ask(10_000, { rewrap: { to: { primary: link, standbys: [] }, room: null } });
+    await clock.advance(3000);
+    expect(await unwrap).toMatchObject({ kind: 'refused', refusal: { code: 'Throttled' } });
+    const tried = await rewrap;
+    expect(tried.kind === 'refused' ? tried.refusal.code : tried.kind).toBe(heard);
+    expect(asked).toEqual([
+      [0, 2],
+      [0, 4],
+      [3000, 2],
+    ]);
+    expect(seen.sent).toHaveLength(sent);
+  });
+});
+
 describe('F3: the last word before the request leaves', () => {
   /** A standby that is met for the first time: its challenge takes 1.7 s before the request can leave. */
   function metFirst({ clock, callWith }: ReturnType<typeof rig>): KeyCall<Dek> {

@@ -29,6 +29,7 @@ function rig() {
     clock,
     registry: { peekServer: () => seen.registered },
     circuits: { state: () => ({ state: seen.circuit, since: null }) },
+    operations: { instance: 'instance-1' },
     rules: { probeMs: millis(2000), gate: gateRules },
     log: () => undefined,
   } as unknown as Parts;
@@ -47,12 +48,13 @@ function rig() {
       return Promise.resolve(seen.sight);
     },
   };
-  const { answered, failedOver, lookAgain, met } = createOutages(parts, access, witness);
+  const { answered, circuitChanged, failedOver, lookAgain, met } = createOutages(parts, access, witness);
   return {
     clock,
     seen,
     met,
     answered,
+    circuitChanged,
     failedOver,
     /** A call finds the circuit open, at a link that is registered. */
     lookAgain(vault: string, target: WitnessTarget) {
@@ -131,9 +133,9 @@ describe('F3: when an outage began', () => {
     const { clock, seen, met } = rig();
     const start = clock.now();
     seen.registered = target().registered;
-    await met('kv-west', target(), instant(start + stampedMs));
+    await met('kv-west', target(), instant(start + stampedMs), 'unwrapKey');
     await clock.advance(60_000);
-    await met('kv-west', target(), clock.now());
+    await met('kv-west', target(), clock.now(), 'unwrapKey');
     expect(seen.health.outageSince).toBe(start + began);
   });
 });
@@ -144,7 +146,7 @@ describe('a vault that is half back', () => {
     const one = rig();
     const { clock, seen, met, answered, failedOver } = one;
     seen.registered = target().registered;
-    await met('kv-west', target(), clock.now());
+    await met('kv-west', target(), clock.now(), 'unwrapKey');
     failedOver('kv-west', 'kv-north');
     await clock.advance(20 * 60_000);
     return {
@@ -153,7 +155,7 @@ describe('a vault that is half back', () => {
         for (let i = 0; i < times; i += 1) {
           answered('kv-west', clock.now());
           await clock.advance(2000);
-          await met('kv-west', target(), clock.now());
+          await met('kv-west', target(), clock.now(), 'unwrapKey');
           failedOver('kv-west', 'kv-north');
           await clock.advance(8000);
         }
@@ -182,4 +184,21 @@ describe('a vault that is half back', () => {
     expect(seen.events.map(({ type }) => type)).toEqual(['keybroker.failover.started', 'keybroker.failover.ended']);
     expect(seen.health.failoverSince).toBeNull();
   });
+});
+
+test('F8: where wraps alone are served by the standby, so that each unwrap ends the outage, the failover is told while the circuit is open', async () => {
+  const { seen, answered, circuitChanged, clock, failedOver, met } = rig();
+  seen.registered = target().registered;
+  await met('kv-west', target(), clock.now(), 'wrapKey');
+  await clock.advance(1);
+  await circuitChanged('kv-west', 'open');
+  answered('kv-west', clock.now());
+  expect(seen.health.outageSince).toBeNull();
+  failedOver('kv-west', 'kv-north');
+  await circuitChanged('kv-west', 'closed');
+  expect(seen.events.map(({ type }) => type)).toEqual([
+    'keybroker.circuit.opened',
+    'keybroker.failover.started',
+    'keybroker.circuit.closed',
+  ]);
 });

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { AttemptParts } from '../../src/broker/key-call.ts';
 import { createSettle } from '../../src/broker/settle.ts';
+import { createSharedLooks } from '../../src/broker/shared-looks.ts';
 import type { Sight } from '../../src/broker/witness.ts';
 import type { Fault } from '../../src/domain/fault.ts';
 import { millis } from '../../src/domain/time.ts';
@@ -98,4 +99,62 @@ test('F7: whoever met a 429 is told to come back when the back-off ends', async 
     kind: 'refused',
     refusal: { code: 'Throttled', retryable: true, retryAfterMs: 4000 },
   });
+});
+
+test('F4, F5: however many wraps of a link are denied at once, two looks follow one another; each is answered by one that was sent after its denial was stored', async () => {
+  const clock = virtualClock();
+  const stored = () => Promise.resolve();
+  const looks: ((sight: Sight) => void)[] = [];
+  const { failure } = createSettle({
+    parts: { clock, registry: { peekVault: () => aVault() } },
+    access: { otherDenied: stored, refused: stored, known: () => undefined },
+    witness: {
+      look() {
+        const { promise, resolve } = Promise.withResolvers<Sight>();
+        looks.push(resolve);
+        return promise;
+      },
+    },
+  } as unknown as AttemptParts);
+  const attempt = { vault: 'kv-west', role: 'primary', class: 'revoked', status: 403, vaultCode: null, ms: millis(3) } as const;
+  const heardAll = new Map<string, string | undefined>();
+  async function denied(name: string, server = 'sql-demo'): Promise<void> {
+    const target = { registered: aRegisteredWith(), link: aLink(), ref: aRef({ server }) };
+    void failure(target, 'wrapKey', { fault: revoked, receivedAt: clock.now(), attempt }).then((answer) => {
+      heardAll.set(name, answer.kind === 'refused' ? answer.refusal.findings?.[0]?.code : answer.kind);
+    });
+    await clock.advance(0);
+  }
+  await denied('first');
+  expect(looks).toHaveLength(1);
+  for (let i = 0; i < 100; i += 1) await denied(`later ${i}`);
+  expect(looks).toHaveLength(1);
+  looks[0]?.('proven');
+  await clock.advance(0);
+  expect([...heardAll]).toEqual([['first', 'WrapDenied']]);
+  expect(looks).toHaveLength(2);
+  // Another link is looked at beside it.
+  await denied('elsewhere', 'sql-other');
+  expect(looks).toHaveLength(3);
+  looks[1]?.('denied');
+  await clock.advance(0);
+  expect(heardAll.size).toBe(101);
+  expect(heardAll.get('later 0')).toBe('UnwrapDenied');
+  expect(heardAll.get('later 99')).toBe('UnwrapDenied');
+  // When nobody looks any more, the next one looks for itself.
+  await denied('last');
+  expect(looks).toHaveLength(4);
+});
+
+test('F4: a look that fails, since the store is away, fails those who asked for it; the next one is made all the same', async () => {
+  const sights: PromiseWithResolvers<Sight>[] = [];
+  const look = createSharedLooks(() => (sights.push(Promise.withResolvers<Sight>()), sights.at(-1)!.promise));
+  const target = { registered: aRegisteredWith(), link: aLink(), ref: aRef() };
+  const first = look(target);
+  const [second, third] = [look(target), look(target)];
+  sights[0]?.reject(new StoreAway('away'));
+  await expect(first).rejects.toBeInstanceOf(StoreAway);
+  sights[1]?.resolve('proven');
+  expect(await Promise.all([second, third])).toEqual(['proven', 'proven']);
+  expect(sights).toHaveLength(2);
 });

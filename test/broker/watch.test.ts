@@ -405,6 +405,37 @@ test('F2: an old outage ends by the key with the newest proof, so that one that 
   expect(rig.sent.map((target) => target.keyId)).toEqual([links[1]?.keyId]);
 });
 
+test('F2: a circuit that is open for wraps alone, with no traffic to probe it, is probed by a canary wrap where wraps go to', async () => {
+  const rig = await startWatch();
+  const former = watchedLink({ keyId: keyId('kv-west', 'f'.repeat(32)), thumbprint: thumbprint('f'), role: 'additional' });
+  const protector = watchedLink();
+  await rig.register(registered([former, protector]));
+  await rig.put(anUntried(aRef({ keyId: former.keyId }), { provenAt: noon }));
+  await rig.put(anUntried(aRef({ keyId: protector.keyId }), { provenAt: at(-second) }));
+  Object.assign(rig, { circuit: 'open', wrapsAlone: true });
+  await rig.watch();
+  await rig.clock.advance(0);
+  expect(rig.wrapped).toEqual([protector.keyId]);
+  rig.circuit = 'closed';
+  await rig.clock.advance(10 * second);
+  expect(rig.clock.pending).toBe(0);
+});
+
+test('F2, F9: a circuit that was opened by the canary of a latched link is probed until the vault answers', async () => {
+  const rig = await alone({ latch: aLatch({ firstDenialAt: at(-minute), newestDenialAt: at(-minute) }) });
+  rig.answer = () => denied;
+  rig.circuit = 'open';
+  await rig.watch();
+  await rig.clock.advance(0);
+  const looked = rig.sent.length;
+  await rig.clock.advance(10 * second);
+  expect(rig.sent.length - looked).toBe(5);
+  Object.assign(rig, { circuit: 'closed', answer: () => undefined });
+  await rig.clock.advance(10 * second);
+  expect(rig.clock.pending).toBe(0);
+  expect((await rig.row(ref))?.latch).toBeNull();
+});
+
 test('F8: a failover whose vault answers again is told to have ended without traffic', async () => {
   const rig = await alone({ provenAt: noon });
   await rig.access.changeVault('kv-west', (stored) => ({

@@ -85,7 +85,7 @@ describe.for([1, 2])('an outage, through %i instances', (instances) => {
 
       await traveller.heal(fleet.west);
       await untilTrue('the traffic to return', async () => {
-        const answers = await Promise.all(Array.from({ length: instances }, () => operate('unwrap')));
+        const answers = await Promise.all(operations.flatMap((operation) => Array.from({ length: instances }, () => operate(operation))));
         expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
         return answers.every(({ body }) => body.failover === false);
       });

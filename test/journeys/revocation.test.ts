@@ -11,6 +11,8 @@ interface Revocation {
   /** The class that the first refusal names; the vault is asked, or the control plane is (F9). */
   readonly class: 'revoked' | 'keyGone' | 'vaultGone';
   readonly vaultAnswers: boolean;
+  /** Wraps succeed all the same, so that nobody has met a denial until something is unwrapped. */
+  readonly stillWraps?: boolean;
 }
 
 const keyPath = ({ west, key, keyId }: Fleet): string => `/vaults/${west.name}/keys/${key}/${keyId.split('/').at(-1) ?? ''}`;
@@ -27,6 +29,7 @@ const revocations: readonly Revocation[] = [
     revoke: ({ control }, { west }) => control(`PUT /vaults/${west.name}/access`, { allow: ['get', 'wrapKey'] }),
     class: 'revoked',
     vaultAnswers: true,
+    stillWraps: true,
   },
   {
     name: 'the firewall closed',
@@ -39,6 +42,7 @@ const revocations: readonly Revocation[] = [
     revoke: ({ control }, fleet) => control(`PATCH ${keyPath(fleet)}`, { enabled: false }),
     class: 'revoked',
     vaultAnswers: true,
+    stillWraps: true,
   },
   {
     name: 'key deleted (T30)',
@@ -59,17 +63,19 @@ async function traffic(traveller: Traveller, vault: OwnVault): Promise<readonly 
   return (await traveller.calls(vault)).map(({ operation }) => operation).filter((operation) => operation !== 'get');
 }
 
-describe('each way to take access away', () => {
+describe.for(['unwrap', 'wrap'] as const)('each way to take access away, met by %s first', (operation) => {
   it.concurrent.for(revocations)(
     'F4: $name: refused with the reason, and the second vault sees nothing',
-    async ({ revoke, class: denial, vaultAnswers }, context) => {
+    async ({ revoke, class: denial, vaultAnswers, stillWraps = false }, context) => {
       const traveller = journeys.begin(context);
       const fleet = await traveller.fleet();
       const { wrappedDek } = await traveller.wrapped(fleet);
       await traveller.unwrap(fleet, wrappedDek, { instance: 1 });
       await revoke(traveller, fleet);
 
-      const first = await traveller.unwrap(fleet, wrappedDek);
+      if (operation === 'wrap' && stillWraps)
+        expect(await traveller.wrap(fleet)).toMatchObject({ status: 200, body: { vault: fleet.west.name, failover: false } });
+      const first = await (operation === 'wrap' && !stillWraps ? traveller.wrap(fleet) : traveller.unwrap(fleet, wrappedDek));
       expect(first).toMatchObject({ status: 403, body: { code: 'KeyAccessDenied', retryable: true } });
       expect(first.body.attempts).toHaveLength(1);
       if (vaultAnswers) expect(first.body.attempts).toMatchObject([{ vault: fleet.west.name, role: 'primary', class: denial }]);
@@ -94,7 +100,9 @@ describe('each way to take access away', () => {
       expect(await traffic(traveller, fleet.north)).toEqual([]);
     },
   );
+});
 
+describe('less than all of it, or not at once', () => {
   it.concurrent(
     'F4: only wrapKey removed: wrap is refused for good and does not fail over, unwrap goes on, and no server is at risk',
     async (context) => {

@@ -47,6 +47,7 @@ function makeWell(world: World): void {
   for (const name of vaultNames) {
     change(world, name, (truth) => {
       truth.trouble = null;
+      truth.partial = null;
       truth.deleted = null;
       truth.forbidden.clear();
       for (const one of truth.keys.values()) Object.assign(one, { state: 'enabled', expired: false });

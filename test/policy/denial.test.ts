@@ -173,6 +173,15 @@ describe('F6: only the witness, and only 30 s after the first denial, confirms',
     expect(change?.next.latch).toMatchObject({ class: 'revoked', code: 'ForbiddenByPolicy', newestDenialAt: noon });
   });
 
+  test.each([
+    [minute, 'ForbiddenByPolicy', minute],
+    [minute + 1, 'KeyNotFound', 0],
+  ])('a newest denial %i ms ahead, of a clock that was set back since, is no newer than the next', (ahead, code, newest) => {
+    const latch = aLatch({ status: 'confirmed', newestDenialAt: at(ahead) });
+    const change = deny(anUntried(ref, { latch }), { id: 'denial-2', class: 'keyGone', code: 'KeyNotFound', reach: 'key' });
+    expect(change?.next.latch).toMatchObject({ status: 'confirmed', code, newestDenialAt: at(newest) });
+  });
+
   test('class and code are those of the newest denial', () => {
     const change = deny(suspected, { id: 'denial-2', class: 'keyGone', code: 'KeyNotFound', reach: 'key', receivedAt: at(second) });
     expect(change?.next.latch).toMatchObject({ class: 'keyGone', code: 'KeyNotFound' });

@@ -45,6 +45,8 @@ export interface WatchRig {
   readonly logged: { readonly level: string; readonly message: string; readonly about: unknown }[];
   /** State of the circuits to all vaults. */
   circuit: 'closed' | 'open';
+  /** What of it is open is so for wraps alone. */
+  wrapsAlone: boolean;
   /** So many canaries more are let through; the others find no room. */
   room: number;
   /** The vaults of which admission was told that they throttle. */
@@ -86,7 +88,10 @@ export async function startWatch(clock = virtualClock(noon), store = createMemor
       },
     },
     circuits: {
-      state: () => ({ state: rig.circuit, since: null }),
+      state: (_vault: string, operation?: string) => ({
+        state: rig.wrapsAlone && operation === 'unwrapKey' ? 'closed' : rig.circuit,
+        since: null,
+      }),
       canary: (_vault: string, _key: string, call: () => unknown) => call(),
       through: (_vault: string, _key: string, call: () => unknown) => call(),
     },
@@ -127,6 +132,7 @@ export async function startWatch(clock = virtualClock(noon), store = createMemor
     logged,
     wrapped,
     circuit: 'closed',
+    wrapsAlone: false,
     room: Infinity,
     throttled: [],
     watch: createWatch({ parts, access, witness, outages: createOutages(parts, access, witness) }),

@@ -1,6 +1,6 @@
 import { linkKey, sameAccess } from '../../../src/domain/access.ts';
 import type { LinkAccess, LinkRef } from '../../../src/domain/access.ts';
-import { keyNamed } from '../world/vaults.ts';
+import { keyNamed, troubleOf } from '../world/vaults.ts';
 import { slack } from './law.ts';
 import type { Bench, Law } from './law.ts';
 import type { LatchTruth } from './history.ts';
@@ -33,7 +33,8 @@ export function confirmedByWitness({ world, history, counts, breaks }: Bench): L
     const byVault =
       (vault.deleted === 'nxdomain' && vault.trouble !== 'noToken') || (vault.deleted === null && vault.trouble === 'firewall');
     if (byVault) return true;
-    const answers = vault.deleted === null && (vault.trouble === null || vault.trouble === 'slow');
+    const trouble = troubleOf(vault, 'unwrapKey');
+    const answers = vault.deleted === null && (trouble === null || trouble === 'slow');
     return answers && (vault.forbidden.get(identity)?.has('unwrapKey') === true || vault.keys.get(keyNamed(keyId))!.state !== 'enabled');
   }
 

@@ -13,6 +13,7 @@ export const countNames = [
   'protectorsChanged',
   'throttled',
   'mustFailOver',
+  'partialOutages',
   'answers',
 ] as const;
 export type Counts = Record<(typeof countNames)[number], number>;
@@ -35,6 +36,8 @@ export interface Bench {
 export const pictureMs = 1000;
 /** Longer than a request lives. */
 export const settlesMs = 12_000;
+/** Longer than a back-off lasts (F7). */
+export const backedOffMs = 40_000;
 export const minute = 60_000;
 /** F5. */
 export const quietMs = 10 * minute;

@@ -5,15 +5,12 @@ import type { Group, Link, RegisteredServer } from '../../../src/domain/server.t
 import { standingAt } from '../../../src/policy/server-state.ts';
 import { refOf } from '../world/fleet.ts';
 import { isLatched } from '../world/store.ts';
-import { outageTroubles, thumbprintOf } from '../world/vaults.ts';
+import { outageTroubles, thumbprintOf, troubleOf } from '../world/vaults.ts';
 import type { VaultTruth } from '../world/vaults.ts';
 import type { Asked } from '../world/world.ts';
 import { proofMaxAgeMs } from './history.ts';
-import { minute, quietMs, settlesMs, slack } from './law.ts';
+import { backedOffMs, minute, quietMs, settlesMs, slack } from './law.ts';
 import type { Bench, Law } from './law.ts';
-
-/** Longer than a back-off lasts (F7). */
-const backedOffMs = 40_000;
 
 /**
  * The other side of F3: with a sound standby, a healthy store and a proof in time an outage is always answered by the standby, the first that
@@ -26,15 +23,16 @@ export function outagesAnswered({ world, history, counts, breaks }: Bench): Law 
     return operation === 'wrap' ? protectorGroup(registered) : groupByThumbprint(registered, thumbprintOf(key));
   }
 
-  /** Out from before the operation began until now, and known as nothing else. */
-  function isOut(name: string, before: number): boolean {
+  /** Out for the operation, from before it began until now, and known as nothing else. */
+  function isOut(name: string, operation: Asked['operation'], before: number): boolean {
     const vault = vaults.truth.get(name)!;
-    return vault.changedAt < before && vault.deleted === null && vault.trouble !== null && outageTroubles.includes(vault.trouble);
+    const trouble = troubleOf(vault, operation === 'wrap' ? 'wrapKey' : 'unwrapKey');
+    return vault.changedAt < before && vault.deleted === null && trouble !== null && outageTroubles.includes(trouble);
   }
 
   function isSound(name: string, since: number): boolean {
     const vault = vaults.truth.get(name)!;
-    if (vault.changedAt >= since || vault.trouble !== null || vault.deleted !== null) return false;
+    if (vault.changedAt >= since || vault.trouble !== null || vault.partial !== null || vault.deleted !== null) return false;
     return allAllowed(vault) && history.throttledAt(name) < since - backedOffMs;
   }
 
@@ -44,8 +42,8 @@ export function outagesAnswered({ world, history, counts, breaks }: Bench): Law 
   }
 
   /** The standby that must answer: the first that is sound, where those before it are plainly down. */
-  function soundStandby({ standbys }: Group, since: number): Link | undefined {
-    const sound = standbys.find((standby) => !isOut(standby.vault, since));
+  function soundStandby({ standbys }: Group, operation: Asked['operation'], since: number): Link | undefined {
+    const sound = standbys.find((standby) => !isOut(standby.vault, operation, since));
     const outBefore = standbys.findIndex((standby) => standby === sound);
     // More of them may use up the request's deadline.
     return sound !== undefined && outBefore <= 2 && isSound(sound.vault, since) ? sound : undefined;
@@ -60,9 +58,11 @@ export function outagesAnswered({ world, history, counts, breaks }: Bench): Law 
     return proof > newestDenial(ref.vault) + slack && proof > doubt + slack;
   }
 
+  /** As it is stored, or met by an instance that is about to store it. */
   function newestDenial(vault: string): number {
     const inVault = [...rows.links.values()].filter((row) => row.ref.vault === vault);
-    return Math.max(-Infinity, ...inVault.flatMap((row) => Object.values(row.denials)));
+    const met = history.denials.flatMap(({ call }) => (call.vault === vault ? (call.receivedAt ?? []) : []));
+    return Math.max(-Infinity, ...met, ...inVault.flatMap((row) => Object.values(row.denials)));
   }
 
   function gateShouldOpen(primary: LinkRef, standby: LinkRef, operation: Asked['operation']): boolean {
@@ -85,10 +85,11 @@ export function outagesAnswered({ world, history, counts, breaks }: Bench): Law 
       const registered = world.newest(server);
       const group = registered && groupOf(registered, asked);
       if (registered === undefined || group === undefined || !isSettled(asked, since)) return;
-      if (standingAt(registered.server, world.clock.now()).state !== 'online' || !isOut(group.primary.vault, begunAt)) return;
-      const standby = soundStandby(group, since);
+      if (standingAt(registered.server, world.clock.now()).state !== 'online' || !isOut(group.primary.vault, operation, begunAt)) return;
+      const standby = soundStandby(group, operation, since);
       if (standby === undefined || !gateShouldOpen(refOf(registered, group.primary), refOf(registered, standby), operation)) return;
       counts.mustFailOver += 1;
+      if (vaults.truth.get(group.primary.vault)?.trouble === null) counts.partialOutages += 1;
       if (answer?.ok !== true)
         breaks('F3', `${server} is refused ${operation} in an outage: ${answer?.refusal.code} ${answer?.refusal.detail}`);
     },

@@ -1,9 +1,9 @@
 import { linkKey } from '../../../src/domain/access.ts';
 import type { LinkRef } from '../../../src/domain/access.ts';
 import { standingAt } from '../../../src/policy/server-state.ts';
-import type { Call } from '../world/vaults.ts';
+import type { Call, VaultTruth } from '../world/vaults.ts';
 import { proofMaxAgeMs } from './history.ts';
-import { pictureMs, settlesMs, slack } from './law.ts';
+import { backedOffMs, pictureMs, settlesMs, slack } from './law.ts';
 import type { Bench, Law } from './law.ts';
 
 /** The law that something breaks, and how. */
@@ -44,13 +44,20 @@ export function standbysHeldBack({ world, history, counts, breaks }: Bench): Law
     return history.proofAge(primary) > proofMaxAgeMs + slack ? ['F3', 'its primary was last proven long before the outage'] : undefined;
   }
 
-  function primaryWellOrGone(primary: LinkRef): Found {
+  /** F2: an outage of wraps alone is none of unwraps; one of unwraps holds back wraps too. */
+  function isWellFor({ operation }: Call, { trouble, partial }: VaultTruth): boolean {
+    return trouble === null && (partial === null || (partial.operation === 'wrapKey' && operation === 'unwrapKey'));
+  }
+
+  function primaryWellOrGone(call: Call, primary: LinkRef): Found {
     const vault = vaults.truth.get(primary.vault)!;
     const since = world.now() - vault.changedAt;
     if (world.options.controlPlane && vault.deleted !== null && since > pictureMs) return ['F9', 'the vault of its primary was deleted'];
     if (vault.deleted !== null || since <= settlesMs) return undefined;
     if (vault.trouble === 'throttle') return ['F7', `the vault of its primary only throttles since ${vault.changedAt}`];
-    return vault.trouble === null ? ['F8', `the vault of its primary is well since ${vault.changedAt}`] : undefined;
+    // F7: a vault that throttled is not asked for a while whether it wraps again.
+    if (call.operation === 'wrapKey' && history.throttledAt(primary.vault) > world.now() - backedOffMs) return undefined;
+    return isWellFor(call, vault) ? ['F8', `the vault of its primary is well for ${call.operation} since ${vault.changedAt}`] : undefined;
   }
 
   function notOnline(server: string): Found {
@@ -74,7 +81,7 @@ export function standbysHeldBack({ world, history, counts, breaks }: Bench): Law
       deniedItself(call, server) ??
       deniedBefore(call, primary) ??
       provenTooLongAgo(primary) ??
-      primaryWellOrGone(primary) ??
+      primaryWellOrGone(call, primary) ??
       notOnline(server)
     );
   }

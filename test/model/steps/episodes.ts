@@ -7,7 +7,7 @@ import { arbitraryOf, at, server, vault } from './step.ts';
 import { storeComes, storeGoes, wrongClock } from './store-and-clocks.ts';
 import type { Step } from './steps.ts';
 import { ask, pause } from './traffic.ts';
-import { denialBegins, everything, outageBegins } from './vault-faults.ts';
+import { denialBegins, everything, outageBegins, partialOutageBegins } from './vault-faults.ts';
 
 /** Steps that chance alone seldom puts in a row. */
 type Episode = fc.Arbitrary<readonly Step[]>;
@@ -29,6 +29,22 @@ const lateAnswer: Episode = fc.tuple(at, server).map(([one, asked]) => {
 
 /** An outage that is met by traffic. */
 const outage: Episode = fc.tuple(pause(16_000, 31_000), outageBegins, pause(3, 20, 2100), ask, ask, pause(3, 950, 2100), ask, pause(5000));
+const wrap = arbitraryOf('ask', { at, server, what: fc.constant('wrap' as const) });
+/** The same of one operation alone, which ends or becomes one of all. */
+const partialOutage: Episode = fc.tuple(
+  pause(16_000, 31_000),
+  partialOutageBegins,
+  wrap,
+  ask,
+  pause(3, 20, 2100),
+  wrap,
+  ask,
+  pause(2100, 16_000),
+  wrap,
+  fc.oneof(ask, outageBegins, denialBegins),
+  ask,
+  pause(5000, 16_000),
+);
 /** A denial right before an outage, or right after one began. */
 const denialThenOutage: Episode = fc.tuple(
   denialBegins,
@@ -193,6 +209,7 @@ const wrongStamps: Episode = fc.tuple(
 export const episodes: readonly fc.WeightedArbitrary<readonly Step[]>[] = [
   { weight: 1, arbitrary: lateAnswer },
   { weight: 2, arbitrary: outage },
+  { weight: 2, arbitrary: partialOutage },
   { weight: 2, arbitrary: denialThenOutage },
   { weight: 1, arbitrary: outageThenDenial },
   { weight: 1, arbitrary: fallThrough },

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import type { KeyOperation } from '../../../src/domain/key.ts';
 import { identities } from '../world/fleet.ts';
 import { troubles } from '../world/vaults.ts';
-import type { KeyName, Trouble, VaultName, VaultTruth } from '../world/vaults.ts';
+import type { KeyName, PartialOutage, Trouble, VaultName, VaultTruth } from '../world/vaults.ts';
 import type { World } from '../world/world.ts';
 import { arbitraryOf, key, vault } from './step.ts';
 import type { Taking, Weighted } from './step.ts';
@@ -10,6 +10,7 @@ import type { Taking, Weighted } from './step.ts';
 /** What befalls vaults and keys: outages, throttling, each kind of denial, deletion and recovery. */
 export type VaultStep =
   | { readonly do: 'trouble'; readonly vault: VaultName; readonly trouble: Trouble | null }
+  | { readonly do: 'partial'; readonly vault: VaultName; readonly partial: PartialOutage | null }
   | { readonly do: 'forbid'; readonly vault: VaultName; readonly identity: string | null; readonly operations: readonly KeyOperation[] }
   | { readonly do: 'key'; readonly vault: VaultName; readonly key: KeyName; readonly state: 'enabled' | 'disabled' | 'deleted' }
   | { readonly do: 'expire'; readonly vault: VaultName; readonly key: KeyName; readonly expired: boolean }
@@ -22,6 +23,14 @@ const operations = fc.constantFrom<readonly KeyOperation[]>(everything, everythi
 
 /** The vault stops answering. */
 export const outageBegins = arbitraryOf('trouble', { vault, trouble: fc.constantFrom<Trouble>('refuse', 'hang', 'error5xx') });
+/** The vault fails one operation and answers the others. */
+export const partialOutageBegins = arbitraryOf('partial', {
+  vault,
+  partial: fc.record({
+    operation: fc.constantFrom('wrapKey' as const, 'wrapKey' as const, 'unwrapKey' as const),
+    how: fc.constantFrom('hang' as const, 'error5xx' as const),
+  }),
+});
 /** Somebody takes access away. */
 export const denialBegins = fc.oneof(
   arbitraryOf('forbid', { vault, identity, operations: fc.constant(everything) }),
@@ -37,6 +46,7 @@ export const vaultSteps: readonly Weighted[] = [
       trouble: fc.constantFrom(null, null, null, ...troubles, 'refuse', 'hang', 'error5xx', 'throttle'),
     }),
   },
+  { weight: 1, arbitrary: fc.oneof(partialOutageBegins, arbitraryOf('partial', { vault, partial: fc.constant(null) })) },
   { weight: 3, arbitrary: arbitraryOf('forbid', { vault, identity, operations }) },
   {
     weight: 2,
@@ -59,6 +69,7 @@ export function change(world: World, name: VaultName, how: (truth: VaultTruth) =
 
 export const takingVaultSteps: Taking<VaultStep> = {
   trouble: (world, one) => change(world, one.vault, (truth) => (truth.trouble = one.trouble)),
+  partial: (world, one) => change(world, one.vault, (truth) => (truth.partial = one.partial)),
   forbid: (world, one) => change(world, one.vault, (truth) => truth.forbidden.set(one.identity, new Set(one.operations))),
   key: (world, one) => change(world, one.vault, (truth) => (truth.keys.get(one.key)!.state = one.state)),
   expire: (world, one) => change(world, one.vault, (truth) => (truth.keys.get(one.key)!.expired = one.expired)),

@@ -1,10 +1,10 @@
 import type { FaultClass } from '../../../src/domain/fault.ts';
 import type { KeyId } from '../../../src/domain/key.ts';
-import type { Circuits } from '../../../src/ports/circuits.ts';
+import type { CircuitCall, Circuits } from '../../../src/ports/circuits.ts';
 import type { Clock } from '../../../src/ports/clock.ts';
 import type { Reply } from '../../../src/ports/vault.ts';
 
-interface Circuit {
+interface Side {
   /** Grows with each opening and closing: an answer counts only for the phase that let its call go. */
   phase: number;
   state: 'closed' | 'open';
@@ -21,58 +21,71 @@ const silent: readonly FaultClass[] = ['identityOutage', 'ambiguous'];
  * The adapter on opossum has its own tests, and runs through the model once with these windows standing still.
  */
 export function simulatedCircuits(clock: Clock, onChange: (vault: string, state: 'open' | 'closed') => void): Circuits {
-  const circuits = new Map<string, Circuit>();
+  const circuits = new Map<string, { readonly wraps: Side; readonly main: Side }>();
 
-  function circuitOf(vault: string): Circuit {
+  function circuitOf(vault: string): { readonly wraps: Side; readonly main: Side } {
+    const start = (): Side => ({ phase: 0, state: 'closed', probing: false, signs: [] });
     let circuit = circuits.get(vault);
-    if (circuit === undefined) circuits.set(vault, (circuit = { phase: 0, state: 'closed', probing: false, signs: [] }));
+    if (circuit === undefined) circuits.set(vault, (circuit = { wraps: start(), main: start() }));
     return circuit;
   }
 
-  function change(vault: string, circuit: Circuit, state: 'open' | 'closed'): void {
-    if (circuit.state === state) return;
-    circuit.state = state;
-    circuit.phase += 1;
-    circuit.signs = [];
-    onChange(vault, state);
+  function sideOf(vault: string, { operation }: CircuitCall): Side {
+    const { wraps, main } = circuitOf(vault);
+    return operation === 'wrapKey' ? wraps : main;
   }
 
-  function count(vault: string, keyId: KeyId, reply: Reply<unknown>): void {
+  function stateOf(vault: string): 'open' | 'closed' {
+    const { wraps, main } = circuitOf(vault);
+    return wraps.state === 'closed' && main.state === 'closed' ? 'closed' : 'open';
+  }
+
+  function change(vault: string, side: Side, state: 'open' | 'closed'): void {
+    if (side.state === state) return;
+    const before = stateOf(vault);
+    side.state = state;
+    side.phase += 1;
+    side.signs = [];
+    if (stateOf(vault) !== before) onChange(vault, stateOf(vault));
+  }
+
+  function count(vault: string, call: CircuitCall, reply: Reply<unknown>): void {
     if (!reply.ok && silent.includes(reply.fault.class)) return;
-    const circuit = circuitOf(vault);
+    const side = sideOf(vault, call);
     const at = clock.elapsed();
-    circuit.signs = [...circuit.signs.filter((sign) => sign.at > at - windowMs), { at, keyId, outage: isOutage(reply) }];
-    const outages = circuit.signs.filter((sign) => sign.outage);
+    side.signs = [...side.signs.filter((sign) => sign.at > at - windowMs), { at, keyId: call.keyId, outage: isOutage(reply) }];
+    const outages = side.signs.filter((sign) => sign.outage);
     const keys = new Set(outages.map((sign) => sign.keyId));
-    if (outages.length >= volume && keys.size >= 2 && outages.length * 2 > circuit.signs.length) change(vault, circuit, 'open');
+    if (outages.length >= volume && keys.size >= 2 && outages.length * 2 > side.signs.length) change(vault, side, 'open');
   }
 
   return {
-    async through(vault, keyId, call) {
-      const circuit = circuitOf(vault);
-      if (circuit.state === 'open') return undefined;
-      const { phase } = circuit;
-      const reply = await call();
-      if (phase === circuit.phase) count(vault, keyId, reply);
+    async through(vault, call, send) {
+      const side = sideOf(vault, call);
+      if (side.state === 'open' || circuitOf(vault).main.state === 'open') return undefined;
+      const { phase } = side;
+      const reply = await send();
+      if (phase === side.phase) count(vault, call, reply);
       return reply;
     },
-    async canary(vault, keyId, call) {
-      const circuit = circuitOf(vault);
-      if (circuit.state === 'open' && circuit.probing) return undefined;
-      const { phase } = circuit;
-      const probe = circuit.state === 'open';
-      circuit.probing ||= probe;
-      const reply = await call();
-      if (probe) circuit.probing = false;
-      if (phase !== circuit.phase || (!reply.ok && silent.includes(reply.fault.class))) return reply;
-      if (isOutage(reply)) change(vault, circuit, 'open');
-      else if (probe) change(vault, circuit, 'closed');
-      else count(vault, keyId, reply);
+    async canary(vault, call, send) {
+      const side = sideOf(vault, call);
+      if (side.state === 'open' && side.probing) return undefined;
+      const { phase } = side;
+      const probe = side.state === 'open';
+      side.probing ||= probe;
+      const reply = await send();
+      if (probe) side.probing = false;
+      if (phase !== side.phase || (!reply.ok && silent.includes(reply.fault.class))) return reply;
+      if (isOutage(reply)) change(vault, side, 'open');
+      else if (probe) change(vault, side, 'closed');
+      else count(vault, call, reply);
       return reply;
     },
-    state(vault) {
-      const { state, probing } = circuitOf(vault);
-      return { state: state === 'open' && probing ? 'halfOpen' : state, since: null };
+    state(vault, operation) {
+      const { wraps, main } = circuitOf(vault);
+      const side = main.state === 'open' || (operation !== undefined && operation !== 'wrapKey') ? main : wraps;
+      return { state: side.state === 'open' && side.probing ? 'halfOpen' : side.state, since: null };
     },
   };
 }

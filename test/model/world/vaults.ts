@@ -33,6 +33,12 @@ export type Trouble = (typeof troubles)[number];
 /** Troubles that every caller sees as an outage. `slow` and `lost` are none: the vault works. */
 export const outageTroubles: readonly (Trouble | null)[] = ['refuse', 'hang', 'error5xx'];
 
+/** An outage of one operation alone. */
+export interface PartialOutage {
+  readonly operation: 'wrapKey' | 'unwrapKey';
+  readonly how: 'hang' | 'error5xx';
+}
+
 interface KeyTruth {
   state: 'enabled' | 'disabled' | 'deleted';
   expired: boolean;
@@ -42,6 +48,8 @@ interface KeyTruth {
 export interface VaultTruth {
   readonly vault: Vault;
   trouble: Trouble | null;
+  /** Where it fails one operation and answers the others. */
+  partial: PartialOutage | null;
   deleted: 'nxdomain' | '503' | null;
   /** By identity: the operations that it may not do. */
   readonly forbidden: Map<string | null, ReadonlySet<KeyOperation>>;
@@ -116,7 +124,15 @@ export function simulatedVaults(now: () => number, serverNamed: (mark: number) =
   const truth = new Map<string, VaultTruth>();
   for (const name of vaultNames) {
     const keys = new Map<KeyName, KeyTruth>(keyNames.map((key) => [key, { state: 'enabled', expired: false }]));
-    truth.set(name, { vault: vaultNamed(name), trouble: null, deleted: null, forbidden: new Map(), keys, changedAt: -Infinity });
+    truth.set(name, {
+      vault: vaultNamed(name),
+      trouble: null,
+      partial: null,
+      deleted: null,
+      forbidden: new Map(),
+      keys,
+      changedAt: -Infinity,
+    });
   }
 
   const vaults: Vaults = { truth, calls, port, onAnswer: () => undefined, onCall: () => undefined };
@@ -125,7 +141,7 @@ export function simulatedVaults(now: () => number, serverNamed: (mark: number) =
   function treat<T>(call: Call, value: (key: KeyName) => T | undefined): T | Fault | 'hang' {
     const vault = truth.get(call.vault)!;
     const key = keyNamed(call.keyId);
-    if (troubleOf(vault) === 'hang') return 'hang';
+    if (troubleOf(vault, call.operation) === 'hang') return 'hang';
     return refusalOf(vault, key, call) ?? value(key) ?? fault('invalidRequest', 'the ciphertext is not under this key', { status: 400 });
   }
 
@@ -214,8 +230,9 @@ function isFault(result: unknown): result is Fault {
 }
 
 /** What the vault's trouble is to a caller: a name that is gone leads nowhere, whatever is at its end. */
-export function troubleOf({ trouble, deleted }: VaultTruth): Trouble | null {
-  return deleted === 'nxdomain' && trouble !== 'noToken' ? null : trouble;
+export function troubleOf({ trouble, partial, deleted }: VaultTruth, operation?: KeyOperation): Trouble | null {
+  if (deleted === 'nxdomain' && trouble !== 'noToken') return null;
+  return trouble ?? (partial?.operation === operation ? (partial?.how ?? null) : null);
 }
 
 const troubleFaults: Readonly<Partial<Record<Trouble, Fault>>> = {
@@ -229,7 +246,7 @@ const troubleFaults: Readonly<Partial<Record<Trouble, Fault>>> = {
 };
 
 function refusalOf(vault: VaultTruth, key: KeyName, { operation, identity }: Call): Fault | undefined {
-  const trouble = troubleOf(vault);
+  const trouble = troubleOf(vault, operation);
   if (trouble === 'noToken') return troubleFaults.noToken;
   if (vault.deleted === 'nxdomain') return fault('vaultGone', 'the name is gone', { code: 'ENOTFOUND', reach: 'vault' });
   if (vault.deleted === '503') return troubleFaults.error5xx;
