@@ -60,10 +60,18 @@ export interface Broker {
   close(): Promise<void>;
 }
 
-/** Wall clocks of two instances are at most so far apart. */
-const clockSkewMs = seconds(2);
-
-function rulesFrom({ audits, tenantId, budgets, circuits, failover, keys, serverClock, vaults, witnesses }: Settings): BrokerRules {
+function rulesFrom({
+  audits,
+  tenantId,
+  budgets,
+  circuits,
+  clockSkewMs,
+  failover,
+  keys,
+  serverClock,
+  vaults,
+  witnesses,
+}: Settings): BrokerRules {
   return {
     tenant: tenantId,
     attemptMs: vaults.attemptTimeoutMs,
@@ -139,6 +147,7 @@ function start(settings: Settings, warnings: readonly string[]): Broker {
     instance,
     ...settings.records,
     log: (record) => line('warn', 'operation record', { record }),
+    tell,
   });
   const registry = createRegistry(store, { clock, outbox, pollMs: settings.registry.pollMs, tell });
   const transport = createTransport({ clock, maxConnections: settings.vaults.connections });
@@ -148,17 +157,18 @@ function start(settings: Settings, warnings: readonly string[]): Broker {
   const { budgets } = settings;
   const { admission, waiting } = withWaiting(
     createAdmission({
-      ledger: createBudgetLedger(store),
+      ledger: createBudgetLedger(store, clock),
       clock,
       queueLength: budgets.queueLength,
       rules: {
         points: budgets.ratePoints,
         windowMs: budgets.rateWindowMs,
+        serviceLimits: budgets.serviceLimits,
         serviceShare: budgets.serviceShare,
         probeShare: budgets.probeShare,
         leaseMs: budgets.leaseMs,
         attemptMs: rules.attemptMs,
-        clockSkewMs,
+        clockSkewMs: settings.clockSkewMs,
         awayShare: budgets.storeAwayShare,
       },
       onTight: (vault) =>
@@ -174,13 +184,13 @@ function start(settings: Settings, warnings: readonly string[]): Broker {
     registry,
     operations,
     events,
-    deliveries: createDeliveries(store),
+    deliveries: createDeliveries(store, tell),
     webhooks: createWebhooks({ ...settings.webhooks, clock }),
     accessLog: createAccessLog(store, clock, outbox, tell),
     association: createAssociationLedger(store, clock, (counts) => associationPoints(counts, rules.association), tell),
     audits: createAuditStore(store, outbox, tell),
     instances: createInstances(store, tell),
-    history: createHistory(store),
+    history: createHistory(store, tell),
     controlPlane: createControlPlane({ clock, identities, endpoint: settings.controlPlane.endpoint }),
     ownIdentity: createOwnIdentity({ clock, identities, hostSuffix: settings.wire.vaultHostSuffixes[0]?.suffix ?? '.vault.azure.net' }),
     permissions: createPermissions({ clock, identities, endpoint: settings.controlPlane.endpoint }),

@@ -1,5 +1,5 @@
 import { entries, type Values } from './settings/table.ts';
-import { dearestLinked, serviceCost, serviceUnits } from './policy/rate.ts';
+import { dearestCosts, serviceUnits } from './policy/rate.ts';
 import type { Entry } from './settings/kinds.ts';
 
 /** The settings of the whole broker, grouped by who is given them. Times in milliseconds; the meaning of each is in `settings/table.ts`. */
@@ -68,9 +68,14 @@ const ordered: readonly (readonly [keyof Values, 'must not exceed' | 'must be le
   ['circuitProbeMs', 'must not exceed', 'circuitWindowMs'],
 ];
 
-/** What the dearest call takes of the service's own limits. */
-function dearestCost({ rateWindowMs: windowMs, serviceShare }: Values): number {
-  return serviceCost(dearestLinked, { serviceShare, windowMs });
+/** What the dearest calls take of the service's own limits. */
+function dearest({ rateWindowMs: windowMs, serviceLimits, serviceShare }: Values): ReturnType<typeof dearestCosts> {
+  return dearestCosts({ serviceLimits, serviceShare, windowMs });
+}
+
+/** What probes leave of the points. */
+function trafficPoints({ probeShare, ratePoints }: Values): number {
+  return Math.floor((1 - probeShare) * ratePoints + 1e-9);
 }
 
 /** What else cannot hold together. */
@@ -88,28 +93,28 @@ const incompatible: readonly { readonly names: readonly (keyof Values)[]; readon
     },
     {
       names: ['pointsBc', 'ratePoints', 'probeShare'],
-      why: 'leave no room: what probes leave of the points must cover one call for a BC database',
-      when: (v) => Math.floor((1 - v.probeShare) * v.ratePoints + 1e-9) < v.pointsBc,
+      why: 'leave no room: what probes leave of the points must cover the two calls of a rewrap for a BC database',
+      when: (v) => trafficPoints(v) < 2 * v.pointsBc,
     },
     {
       names: ['storeAwayShare', 'ratePoints', 'probeShare', 'pointsBc'],
-      why: 'leave no room: the share of the points while the store is away must cover one call for a BC database',
-      when: (v) => Math.floor((1 - v.probeShare) * v.ratePoints + 1e-9) * v.storeAwayShare + 1e-9 < v.pointsBc,
+      why: 'leave no room: the share of the points while the store is away must cover the two calls of a rewrap for a BC database',
+      when: (v) => trafficPoints(v) * v.storeAwayShare + 1e-9 < 2 * v.pointsBc,
     },
     {
-      names: ['rateWindowMs', 'serviceShare', 'probeShare'],
-      why: `leave no room: the share that is kept for probes must cover one call with a key of ${dearestLinked}`,
-      when: (v) => serviceUnits * v.probeShare < dearestCost(v),
+      names: ['rateWindowMs', 'serviceLimits', 'serviceShare', 'probeShare'],
+      why: 'leave no room: the share that is kept for probes must cover one call with the dearest kind of key',
+      when: (v) => serviceUnits * v.probeShare < dearest(v).any,
     },
     {
-      names: ['rateWindowMs', 'serviceShare', 'probeShare'],
-      why: `leave no room: what probes leave must cover the two calls of a rewrap with keys of ${dearestLinked}`,
-      when: (v) => serviceUnits * (1 - v.probeShare) < 2 * dearestCost(v),
+      names: ['rateWindowMs', 'serviceLimits', 'serviceShare', 'probeShare'],
+      why: 'leave no room: what probes leave must cover the two calls of a rewrap with the dearest kind of key that may be linked',
+      when: (v) => serviceUnits * (1 - v.probeShare) < 2 * dearest(v).linked,
     },
     {
-      names: ['storeAwayShare', 'rateWindowMs', 'serviceShare', 'probeShare'],
-      why: `leave no room: the share while the store is away must cover one call with a key of ${dearestLinked}`,
-      when: (v) => serviceUnits * (1 - v.probeShare) * v.storeAwayShare < dearestCost(v),
+      names: ['storeAwayShare', 'rateWindowMs', 'serviceLimits', 'serviceShare', 'probeShare'],
+      why: 'leave no room: the share while the store is away must cover the two calls of a rewrap with the dearest kind of key that may be linked',
+      when: (v) => serviceUnits * (1 - v.probeShare) * v.storeAwayShare < 2 * dearest(v).linked,
     },
     {
       names: ['leaseMs', 'rateWindowMs'],
@@ -139,6 +144,7 @@ function contradictions(values: Values): string[] {
 function grouped(v: Values) {
   return {
     tenantId: v.tenantId,
+    clockSkewMs: v.clockSkewMs,
     callers: {
       issuer: v.issuer ?? `https://login.microsoftonline.com/${v.tenantId}/v2.0`,
       audiences: v.audiences,
@@ -173,6 +179,7 @@ function grouped(v: Values) {
       rateWindowMs: v.rateWindowMs,
       points: { GeneralPurpose: v.pointsGp, BusinessCritical: v.pointsBc },
       probeShare: v.probeShare,
+      serviceLimits: v.serviceLimits,
       serviceShare: v.serviceShare,
       leaseMs: v.leaseMs,
       storeAwayShare: v.storeAwayShare,

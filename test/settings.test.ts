@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { documentedLimits } from '../src/domain/service-limits.ts';
 import { readSettings, settingsTable, type Settings } from '../src/settings.ts';
 import { entries } from '../src/settings/table.ts';
 import type { Entry } from '../src/settings/kinds.ts';
@@ -46,6 +47,14 @@ describe('settings', () => {
           "queueLength": 10000,
           "ratePoints": 1000,
           "rateWindowMs": 10000,
+          "serviceLimits": {
+            "RSA-HSM/2048": 2000,
+            "RSA-HSM/3072": 500,
+            "RSA-HSM/4096": 250,
+            "RSA/2048": 4000,
+            "RSA/3072": 1000,
+            "RSA/4096": 500,
+          },
           "serviceShare": 0.8,
           "storeAwayShare": 0.1,
         },
@@ -64,6 +73,7 @@ describe('settings', () => {
           "volume": 3,
           "windowMs": 2000,
         },
+        "clockSkewMs": 2000,
         "controlPlane": {
           "endpoint": null,
         },
@@ -161,6 +171,23 @@ describe('settings', () => {
     expect(settings.vaults.resolvers).toEqual(['127.0.0.1:5353', '[::1]:53', '10.0.0.1']);
   });
 
+  test("B2: the service's limits of the kinds that are named; the others keep what is documented", () => {
+    const { budgets } = settingsOf({ KEYBROKER_SERVICE_LIMITS: 'RSA-HSM/3072=1000, RSA/2048 = 8000' });
+    expect(budgets.serviceLimits).toEqual({ ...documentedLimits, 'RSA-HSM/3072': 1000, 'RSA/2048': 8000 });
+  });
+
+  test("B2: every wrong one of the service's limits is told by its kind, or by its place", () => {
+    expect(
+      problemsOf({ KEYBROKER_SERVICE_LIMITS: 'RSA/3072=9,RSA/1024=100,RSA-HSM/2048=many,RSA/2048=1=2,RSA/4096=10,RSA/4096=20' }),
+    ).toEqual([
+      'KEYBROKER_SERVICE_LIMITS RSA/3072 must be a whole number from 10 to 1000000; ' +
+        '[1] is not `{kind}=n` with one of the kinds RSA/2048, RSA/3072, RSA/4096, RSA-HSM/2048, RSA-HSM/3072, RSA-HSM/4096; ' +
+        'RSA-HSM/2048 must be a whole number from 10 to 1000000; ' +
+        '[3] is not `{kind}=n` with one of the kinds RSA/2048, RSA/3072, RSA/4096, RSA-HSM/2048, RSA-HSM/3072, RSA-HSM/4096; ' +
+        'has RSA/4096 twice',
+    ]);
+  });
+
   test('Application Insights: the connection string as it is, and who writes to it', () => {
     const insights = `InstrumentationKey=${tenant};IngestionEndpoint=https://westeurope-5.in.applicationinsights.azure.com/;ApplicationId=${tenant}`;
     const telemetryOf = (identity: string) =>
@@ -213,6 +240,7 @@ describe('settings', () => {
     ['KEYBROKER_STORE_CONNECTION_STRING', 'AccountName=a;TableEndpoint=http://127.0.0.1:10002/a'],
     ['KEYBROKER_STORE_CONNECTION_STRING', 'not a connection string'],
     ['KEYBROKER_MAX_STANDBYS', '5'],
+    ['KEYBROKER_CLOCK_SKEW_MS', '1999'],
   ])('%s=%s is refused by name', (name, value) => {
     expect(problemsOf({ [name]: value }).filter((problem) => problem.startsWith(`${name} must be `))).toHaveLength(1);
   });
@@ -274,12 +302,38 @@ describe('settings', () => {
     [
       "B4: a window so short that a probe of the dearest key takes more than the probes' share of the service's limit",
       { KEYBROKER_RATE_WINDOW_MS: '1000', KEYBROKER_SERVICE_SHARE: '0.1', KEYBROKER_STORE_TIMEOUT_MS: '500', KEYBROKER_LEASE_MS: '500' },
-      ['KEYBROKER_RATE_WINDOW_MS', 'KEYBROKER_SERVICE_SHARE', 'KEYBROKER_PROBE_SHARE'],
+      ['KEYBROKER_RATE_WINDOW_MS', 'KEYBROKER_SERVICE_LIMITS', 'KEYBROKER_SERVICE_SHARE', 'KEYBROKER_PROBE_SHARE'],
     ],
     [
-      'B3: an away share that covers no call with the dearest key',
-      { KEYBROKER_STORE_AWAY_SHARE: '0.01', KEYBROKER_SERVICE_SHARE: '0.1', KEYBROKER_PROBE_SHARE: '0.2' },
-      ['KEYBROKER_STORE_AWAY_SHARE', 'KEYBROKER_RATE_WINDOW_MS', 'KEYBROKER_SERVICE_SHARE', 'KEYBROKER_PROBE_SHARE'],
+      'B4: a limit so low that a probe of a key of that kind takes more than the share of probes',
+      { KEYBROKER_SERVICE_LIMITS: 'RSA-HSM/4096=24' },
+      ['KEYBROKER_RATE_WINDOW_MS', 'KEYBROKER_SERVICE_LIMITS', 'KEYBROKER_SERVICE_SHARE', 'KEYBROKER_PROBE_SHARE'],
+    ],
+    [
+      'B2: limits and shares that leave a rewrap with the dearest key no room beside probes',
+      { KEYBROKER_PROBE_SHARE: '0.5', KEYBROKER_SERVICE_SHARE: '0.1', KEYBROKER_SERVICE_LIMITS: 'RSA/3072=39' },
+      ['KEYBROKER_RATE_WINDOW_MS', 'KEYBROKER_SERVICE_LIMITS', 'KEYBROKER_SERVICE_SHARE', 'KEYBROKER_PROBE_SHARE'],
+    ],
+    [
+      'B2: points that cover one call for a BC database, and not the two of a rewrap',
+      { KEYBROKER_POINTS_BC: '48', KEYBROKER_RATE_POINTS: '100', KEYBROKER_PROBE_SHARE: '0.5', KEYBROKER_STORE_AWAY_SHARE: '0.5' },
+      ['KEYBROKER_POINTS_BC', 'KEYBROKER_RATE_POINTS', 'KEYBROKER_PROBE_SHARE'],
+    ],
+    [
+      'B3: an away share that covers one call for a BC database, and not the two of a rewrap',
+      { KEYBROKER_STORE_AWAY_SHARE: '0.01' },
+      ['KEYBROKER_STORE_AWAY_SHARE', 'KEYBROKER_RATE_POINTS', 'KEYBROKER_PROBE_SHARE', 'KEYBROKER_POINTS_BC'],
+    ],
+    [
+      'B3: an away share that covers one call with the dearest key, and not the two of a rewrap',
+      { KEYBROKER_STORE_AWAY_SHARE: '0.04', KEYBROKER_SERVICE_SHARE: '0.1', KEYBROKER_PROBE_SHARE: '0.2' },
+      [
+        'KEYBROKER_STORE_AWAY_SHARE',
+        'KEYBROKER_RATE_WINDOW_MS',
+        'KEYBROKER_SERVICE_LIMITS',
+        'KEYBROKER_SERVICE_SHARE',
+        'KEYBROKER_PROBE_SHARE',
+      ],
     ],
     [
       'B3: a lease longer than half of the window',
@@ -297,8 +351,8 @@ describe('settings', () => {
 
   test.each<[string, Record<string, string>]>([
     ['an away share that is all that probes leave', { KEYBROKER_STORE_AWAY_SHARE: '0.95' }],
-    ['as few points as one probe needs', { KEYBROKER_RATE_POINTS: '100' }],
-    ['an away share of one call for a BC database, for 180 instances', { KEYBROKER_STORE_AWAY_SHARE: '0.0055' }],
+    ['as few points as one probe needs', { KEYBROKER_RATE_POINTS: '100', KEYBROKER_STORE_AWAY_SHARE: '0.11' }],
+    ['an away share of one rewrap for a BC database, for 90 instances', { KEYBROKER_STORE_AWAY_SHARE: '0.011' }],
     ['a lease of half the window', { KEYBROKER_LEASE_MS: '1000', KEYBROKER_RATE_WINDOW_MS: '2000', KEYBROKER_STORE_TIMEOUT_MS: '500' }],
   ])('%s goes', (_rule, change) => {
     expect(problemsOf(change)).toEqual([]);

@@ -37,11 +37,12 @@ export function createAdmission(parts: AdmissionParts): Admission {
     async usage(vault) {
       const byKeyType: Record<string, number> = {};
       let used = 0;
-      for (const usage of await gateOf(vault).usage()) {
+      const { purses, factor } = await gateOf(vault).usage();
+      for (const usage of purses) {
         used += usage.points;
         for (const [shape, count] of Object.entries(usage.operations)) byKeyType[shape] = (byKeyType[shape] ?? 0) + count;
       }
-      return { used, limit: parts.rules.points, windowMs: parts.rules.windowMs, byKeyType };
+      return { used, limit: Math.max(1, Math.floor(parts.rules.points * factor)), windowMs: parts.rules.windowMs, byKeyType };
     },
   };
 }

@@ -1,11 +1,11 @@
 import type { RequestContext } from '../domain/caller.ts';
 import { done, refuse } from '../domain/refusal.ts';
-import type { Outcome } from '../domain/refusal.ts';
+import type { Outcome, Refusal } from '../domain/refusal.ts';
 import type { RegisteredServer } from '../domain/server.ts';
 import { StoreAway } from '../ports/store.ts';
 import { createAuthority, ownServer, stateAllows } from './authority.ts';
 import type { Parts } from './parts.ts';
-import { createRecords, recordedNowhere } from './records.ts';
+import { createRecords, recordedNowhere, type KeepRecord } from './records.ts';
 import type { BatchRequest, Roads } from './roads.ts';
 import { stateUnavailable } from './store-away.ts';
 
@@ -14,10 +14,11 @@ const atOnce = 48;
 
 /**
  * A batch is its items, each on the road that a single call takes: admitted, gated and recorded on its own. What is decided once is whether
- * the caller may use this server at all; where not, each item leaves the record that a single call would. Items whose turn does not come
- * before the deadline are cancelled, and say so.
+ * the caller may use this server at all. Where a host may not use its own server now, each item leaves the record that a single call would
+ * (P3), and so do items whose turn does not come before the deadline: they are cancelled, and say so. Whoever names a server that is not his
+ * own leaves one record, which tells of how many items there were: nobody else's records are pushed out by a thousand a request.
  */
-export function createBatch(parts: Pick<Parts, 'registry' | 'clock' | 'operations'>): Pick<Roads, 'batch'> {
+export function createBatch(parts: Pick<Parts, 'registry' | 'clock' | 'operations'>): Pick<Roads, 'batch' | 'refuseBatch'> {
   const { clock } = parts;
   const { seeServer } = createAuthority(parts);
   const keepRecord = createRecords(parts);
@@ -31,34 +32,45 @@ export function createBatch(parts: Pick<Parts, 'registry' | 'clock' | 'operation
     }
   }
 
+  /** Of what ended before any vault was called. */
+  function refused(record: ReturnType<KeepRecord>, refusal: Refusal): Outcome<never> {
+    const place = record({ link: null, outcome: refusal.code, attempts: [] });
+    return place === null ? recordedNowhere() : { ok: false, refusal };
+  }
+
   return {
     async batch<T>(request: BatchRequest<T>, context: RequestContext): Promise<Outcome<readonly Outcome<T>[]>> {
       const { operation, server, size, database: databaseOf, item } = request;
       const contextOf = (index: number): RequestContext => ({ ...context, requestId: `${context.requestId}/${index}` });
-      const seen = await seeOwn(server, context);
-      if (!seen.ok) {
-        const ending = { link: null, outcome: seen.refusal.code, attempts: [] };
-        let kept = true;
-        for (let index = 0; index < size; index += 1) {
-          const database = databaseOf(index);
-          if (database !== undefined) kept = keepRecord(operation, { server, database }, contextOf(index))(ending) !== null && kept;
-        }
-        return kept ? seen : recordedNowhere();
-      }
+      const refuseItem = (index: number, refusal: Refusal): Outcome<never> => {
+        const database = databaseOf(index);
+        if (database === undefined) return { ok: false, refusal };
+        return refused(keepRecord(operation, { server, database }, contextOf(index)), refusal);
+      };
+
+      const whole = keepRecord(operation, { server, database: null, items: size }, context);
       const results = new Array<Outcome<T>>(size);
       const indices = results.keys();
+      const seen = await seeOwn(server, context);
+      if (!seen.ok && seen.refusal.code !== 'ServerInaccessible') return refused(whole, seen.refusal);
+      if (!seen.ok) {
+        const each = [...indices].map((index) => refuseItem(index, seen.refusal));
+        return each.find((one) => !one.ok && one.refusal !== seen.refusal) ?? seen;
+      }
       const worker = async (): Promise<void> => {
         for (const index of indices) {
           const late = clock.elapsed() >= context.deadline;
-          results[index] = late ? cancelled() : await item(index, contextOf(index));
+          results[index] = late ? refuseItem(index, cancelled) : await item(index, contextOf(index));
         }
       };
       await Promise.all(Array.from({ length: Math.min(atOnce, size) }, worker));
       return done(results);
     },
+
+    refuseBatch: (server, refusal, context) => Promise.resolve(refused(keepRecord('batch', { server, database: null }, context), refusal)),
   };
 }
 
-function cancelled(): Outcome<never> {
-  return refuse('DeadlineExceeded', 'cancelled: the time for the batch was over before it was the turn of this item', { retryable: true });
-}
+const cancelled = refuse('DeadlineExceeded', 'cancelled: the time for the batch was over before it was the turn of this item', {
+  retryable: true,
+}).refusal;

@@ -1,10 +1,11 @@
 import type { DeliveryState } from '../domain/delivery.ts';
-import { instant, plus } from '../domain/time.ts';
+import { earliest, instant, plus } from '../domain/time.ts';
 import type { Instant } from '../domain/time.ts';
 import {
   atAddress,
   due,
   eventsPerPass,
+  firstGap,
   firstState,
   isIdle,
   leased,
@@ -18,7 +19,7 @@ import { StoreAway, Unreadable } from '../ports/store.ts';
 import type { WebhookTarget } from '../ports/webhooks.ts';
 import { DeliveryPass, type PassEnd } from './delivery-pass.ts';
 import type { Parts } from './parts.ts';
-import { readUnheard } from './unheard-events.ts';
+import { readUnheard, type Unheard } from './unheard-events.ts';
 
 /** What the delivery of events is built from. */
 export type DeliveryParts = Pick<Parts, 'clock' | 'deliveries' | 'events' | 'log' | 'webhooks'>;
@@ -104,17 +105,18 @@ async function pass(parts: DeliveryParts, target: WebhookTarget, { startedAt, sw
   const { clock, deliveries, log } = parts;
   const seen = await deliveries.read(target.name);
   if (seen?.address === target.address) {
-    const { fresh } = await readUnheard(parts.events, seen, 1);
+    const { fresh } = upToGap(await readUnheard(parts.events, seen, 1), clock.now());
     if (isIdle(seen, fresh, clock.now())) return;
   }
   const holder = clock.uuid();
   const taken = await takeLease(parts, target, { holder, startedAt });
   if (taken === undefined) return;
-  const found = await readUnheard(parts.events, taken, Math.min(eventsPerPass, mostSettled - taken.settled.length));
+  const unheard = await readUnheard(parts.events, taken, Math.min(eventsPerPass, mostSettled - taken.settled.length));
+  const found = upToGap(unheard, clock.now());
   const send = new DeliveryPass(parts, target, taken);
   const end = await send.run(found.fresh);
   if (end.dead.length > 0) await deliveries.bury(target.name, end.dead);
-  const next = stateAfter(end, found.unreadFrom, swept);
+  const next = stateAfter(end, found, swept);
   await deliveries.change(target.name, (stored) => (stored?.lease?.holder === holder ? next : null));
   if (end.dead.length > 0) log('error', 'events were given up', { webhook: target.name, events: end.dead.length });
   if (next.stoppedAt !== taken.stoppedAt) {
@@ -136,9 +138,16 @@ async function takeLease(
   });
 }
 
-function stateAfter({ state, left }: PassEnd, unreadFrom: Instant | null, swept: Swept | null): DeliveryState {
+/** Without what lies behind an event that cannot be read, while that may be of the same subject and a newer instance may tell of it. */
+function upToGap({ fresh, unreadFrom, unreadable }: Unheard, now: Instant): Unheard {
+  const gap = firstGap(unreadable, now);
+  if (gap === null) return { fresh, unreadFrom, unreadable };
+  return { fresh: fresh.filter(({ time }) => time < gap), unreadFrom: earliest(gap, unreadFrom ?? gap), unreadable };
+}
+
+function stateAfter({ state, left }: PassEnd, { unreadFrom, unreadable }: Unheard, swept: Swept | null): DeliveryState {
   const open = [left, unreadFrom].filter((at) => at !== null);
-  const from = nextFrom(state, open.length === 0 ? null : instant(Math.min(...open)), swept);
+  const from = nextFrom(state, { left: open.length === 0 ? null : instant(Math.min(...open)), unreadable }, swept);
   return { ...state, from, settled: stillSettled(state.settled, from), lease: null };
 }
 

@@ -23,20 +23,31 @@ export function createUndelivered({
   events,
   webhooks,
 }: Pick<DeliveryParts, 'deliveries' | 'events' | 'webhooks'>): () => Promise<Undelivered> {
+  /** Of rows that are older than `lastDead`: what they do not list changes no more, and is read once. */
+  const unlisted = new Map<string, readonly DeadLetter[]>();
+
+  async function lastDead(name: string, { deadLetters, lastDead: listed }: DeliveryState): Promise<readonly DeadLetter[]> {
+    if (listed !== undefined || deadLetters === 0) return listed ?? [];
+    const key = `${name}:${deadLetters}`;
+    const known = unlisted.get(key) ?? (await deliveries.deadLetters(name, mostLastDead));
+    unlisted.set(key, known);
+    return known;
+  }
+
   async function see({ name, host, address }: WebhookTarget): Promise<Seen> {
     const state = await deliveries.read(name);
     if (state === undefined) return { webhook: { name, host, state: 'waiting', ...nothing }, dead: [] };
-    const { fresh } = await readUnheard(events, state, mostCounted);
-    const times = [...fresh, ...state.held.map(({ event }) => event)].map(({ time }) => time);
+    const { fresh, unreadable } = await readUnheard(events, state, mostCounted);
+    const times = [...[...fresh, ...state.held.map(({ event }) => event)].map(({ time }) => time), ...unreadable.slice(0, 1)];
     const webhook = {
       name,
       host,
       ...(state.address === address ? standing(state) : working),
-      count: times.length,
+      count: fresh.length + state.held.length + unreadable.length,
       oldestAt: times.length === 0 ? null : instant(Math.min(...times)),
       dead: state.deadLetters,
     };
-    return { webhook, dead: (state.lastDead ?? (await deliveries.deadLetters(name, mostLastDead))).toReversed() };
+    return { webhook, dead: (await lastDead(name, state)).toReversed() };
   }
 
   async function seeIfReadable(target: WebhookTarget): Promise<Seen> {

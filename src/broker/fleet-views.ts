@@ -1,5 +1,6 @@
 import type { Audit, AuditFinding } from '../domain/audit.ts';
 import type { EventType } from '../domain/event.ts';
+import type { DenialClass } from '../domain/fault.ts';
 import type { Finding } from '../domain/finding.ts';
 import type { KeyId, Thumbprint } from '../domain/key.ts';
 import type { ServerState } from '../domain/server.ts';
@@ -102,6 +103,16 @@ export interface VaultStatus extends VaultView {
   readonly lastHour: LastHour;
 }
 
+/** A link with a latch (F4), as the store knows it. `since`: when the first denial was received. */
+export interface LatchedLink {
+  readonly server: string;
+  readonly keyId: KeyId;
+  readonly vault: string;
+  readonly status: 'suspected' | 'confirmed';
+  readonly class: DenialClass;
+  readonly since: Instant;
+}
+
 /** Events that a webhook has not taken yet, when the oldest of them happened, and how many were given up. All zero where none is configured. */
 export interface Undelivered {
   readonly count: number;
@@ -115,7 +126,7 @@ export interface Undelivered {
 /**
  * How a webhook stands. `waiting`: nothing was sent there yet; `refusing`: it takes events, but not all; `failing`: it takes none;
  * `stopped`: it answered 410; `unknown`: what is stored of it cannot be read. `since` and `reason` speak of that. At most a thousand events
- * are counted.
+ * are counted, and those that cannot be read, which wait too.
  */
 export interface WebhookStatus {
   readonly name: string;
@@ -148,6 +159,8 @@ export interface StatusView {
     readonly notOnline: Page<ServerStanding>;
   };
   readonly vaults: readonly VaultStatus[];
+  /** The worst of all that can be read, at most a hundred; `total`: how many there are. */
+  readonly latchedLinks: { readonly total: number; readonly items: readonly LatchedLink[] };
   /** The newest that was begun; null if none was. */
   readonly audit: Audit | null;
   /** The primary of an unlatched group whose newest proof is the oldest of all; null if no primary is proven. */

@@ -39,7 +39,8 @@ export function createHours(parts: Parts): Hours {
     await inTurns(registry.peekVaults(), atOnce, async ({ name }) => {
       const { used, limit } = await admission.usage(name);
       vaults[name] = {
-        rate: limit > 0 ? Math.round((1000 * used) / limit) / 1000 : 0,
+        // What was used before the vault was throttled may be more than its budget is now (F7).
+        rate: Math.min(1, Math.round((1000 * used) / limit) / 1000),
         circuit: worstCircuit(parts, name, reports).circuit,
       };
     });

@@ -16,12 +16,12 @@ export interface Ending {
 /** Begins a record; the function that it answers ends it, off the road of the answer, and tells its place (`{instance}/{number}`) or null if it can be kept nowhere (P3). */
 export type KeepRecord = (
   operation: OperationRecord['operation'],
-  target: Pick<OperationRecord, 'server' | 'database'>,
+  target: Pick<OperationRecord, 'server' | 'database' | 'items'>,
   context: RequestContext,
 ) => (ending: Ending) => string | null;
 
 export function createRecords({ clock, operations }: Pick<Parts, 'clock' | 'operations'>): KeepRecord {
-  return (operation, { server, database }, { caller, requestId }) => {
+  return (operation, { server, database, items }, { caller, requestId }) => {
     const at = clock.now();
     const began = clock.elapsed();
     return ({ link, outcome, attempts }) => {
@@ -30,6 +30,7 @@ export function createRecords({ clock, operations }: Pick<Parts, 'clock' | 'oper
         requestId,
         server,
         database,
+        ...(items !== undefined && { items }),
         caller: caller.objectId,
         operation,
         keyId: link?.keyId ?? null,

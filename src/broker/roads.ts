@@ -6,11 +6,11 @@ import type { Finding } from '../domain/finding.ts';
 import type { Latch } from '../domain/access.ts';
 import type { KeyId, Thumbprint, UnwrapAlgorithm, WrapAlgorithm } from '../domain/key.ts';
 import type { NumberedRecord, OperationName } from '../domain/operation.ts';
-import type { Outcome } from '../domain/refusal.ts';
+import type { Outcome, Refusal } from '../domain/refusal.ts';
 import type { DatabaseCounts, Engine, Link, Server, Tier } from '../domain/server.ts';
 import type { Instant } from '../domain/time.ts';
 import type { Vault } from '../domain/vault.ts';
-import type { Page, PageRequest } from '../ports/events.ts';
+import type { LogPage, Page, PageRequest } from '../ports/events.ts';
 import type { AuditView, DrillReport, StatusView, VaultView } from './fleet-views.ts';
 
 /** A server as its readers see it. */
@@ -138,17 +138,19 @@ export interface Roads {
    * the roads above. The answer has one outcome an item, in their order.
    */
   batch<T>(request: BatchRequest<T>, context: RequestContext): Promise<Outcome<readonly Outcome<T>[]>>;
+  /** Refuses a batch whose body is not read: leaves its record, and answers the refusal. */
+  refuseBatch(server: string, refusal: Refusal, context: RequestContext): Promise<Outcome<never>>;
 
   revalidate(server: string, context: RequestContext): Promise<Outcome<ServerView>>;
 
   listEvents(
     request: PageRequest & { readonly since: Instant | null; readonly subject: string | null },
     context: RequestContext,
-  ): Promise<Outcome<Page<BrokerEvent>>>;
+  ): Promise<Outcome<LogPage<BrokerEvent>>>;
   listOperations(
     request: PageRequest & { readonly since: Instant | null; readonly server: string | null },
     context: RequestContext,
-  ): Promise<Outcome<Page<NumberedRecord>>>;
+  ): Promise<Outcome<LogPage<NumberedRecord>>>;
 
   /** Proves each standby by canary without switching; see `createDrill`. */
   drill(server: string, context: RequestContext): Promise<Outcome<DrillReport>>;

@@ -3,7 +3,7 @@ import { done, refuse } from '../domain/refusal.ts';
 import { instant } from '../domain/time.ts';
 import type { Instant } from '../domain/time.ts';
 import type { Vault } from '../domain/vault.ts';
-import { placeFromCursor } from '../policy/worst-first.ts';
+import { compareLatches, placeFromCursor } from '../policy/worst-first.ts';
 import type { AccessSurvey } from '../ports/access-log.ts';
 import type { InstanceReport } from '../ports/instances.ts';
 import { Unreadable } from '../ports/store.ts';
@@ -11,7 +11,7 @@ import type { Access } from './access.ts';
 import { sumOf } from './audit-permissions.ts';
 import type { Hours } from './last-hour.ts';
 import type { Parts } from './parts.ts';
-import type { StatusView, Undelivered, VaultStatus } from './fleet-views.ts';
+import type { LatchedLink, StatusView, Undelivered, VaultStatus } from './fleet-views.ts';
 import type { Roads } from './roads.ts';
 import { createServersStatus } from './servers-status.ts';
 import { liveReports, viewVault } from './views.ts';
@@ -90,17 +90,29 @@ export function createStatus(parts: Parts, access: Access, { hours, undelivered 
         newestAudit(),
         undelivered(),
       ]);
+      const links = seen.flatMap((one) => one.links);
       return done({
         at: clock.now(),
         servers: fleet,
         vaults: seen.map(({ view }) => ({ ...view, lastHour: lastHourOf(view.name) })),
         audit,
-        oldestProof: oldestProof(seen.flatMap(({ links }) => links)),
+        latchedLinks: latchedLinks(links),
+        oldestProof: oldestProof(links),
         undelivered: waiting,
         instances: reports,
       });
     },
   };
+}
+
+/** So many links with a latch are named; of the others each vault has the count. */
+const mostNamed = 100;
+
+function latchedLinks(links: readonly LinkAccess[]): StatusView['latchedLinks'] {
+  const all = links.flatMap(({ latch, ref: { server, keyId, vault } }): LatchedLink[] =>
+    latch === null ? [] : [{ server, keyId, vault, status: latch.status, class: latch.class, since: latch.firstDenialAt }],
+  );
+  return { total: all.length, items: all.sort(compareLatches).slice(0, mostNamed) };
 }
 
 interface Pictured {

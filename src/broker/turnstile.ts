@@ -219,7 +219,8 @@ export class Turnstile {
   #drew(drawn: Drawn, told: { readonly at: number; readonly points: number }): void {
     const now = this.#clock.elapsed();
     if (drawn !== 'lost' && this.#holder.picture.view !== null) {
-      this.#announcements.told(told.points);
+      // A draw that is not written had little to tell. With the store away nobody knows what was announced: it is told when it is back.
+      if (drawn !== 'away') this.#announcements.told(told.points);
       this.#serve(now);
       this.#refuseHopeless(now, told.at);
     }

@@ -5,7 +5,7 @@ import type { RowView, Moment } from '../policy/lease.ts';
 import { viewRow } from '../policy/lease.ts';
 import { limitOf } from '../policy/rate.ts';
 import type { RateRules } from '../policy/rate.ts';
-import { backOffEnd, isSlowed, rowWith } from '../policy/slowdown.ts';
+import { backOffEnd, isSlowed, rowWith, shownFactor } from '../policy/slowdown.ts';
 import type { AdmissionRequest } from '../ports/admission.ts';
 import type { BudgetLedger } from '../ports/budget-ledger.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -102,12 +102,17 @@ export class VaultGate {
 
   /**
    * Of traffic and of probes, by the row as it was seen in the last second, or else by a read of it; with the store away, as it was seen
-   * last. No call is let through by it.
+   * last. No call is let through by it. `factor`: what throttling leaves of the budget (F7).
    */
-  async usage(): Promise<readonly Usage[]> {
+  async usage(): Promise<{ readonly purses: readonly Usage[]; readonly factor: number }> {
     const view = await this.#freshView();
     const now = this.#parts.clock.elapsed();
-    return [this.#traffic, this.#probes].map(({ holder }) => holder.picture.usage(now, view));
+    const { view: own } = this.#traffic.holder.picture;
+    return {
+      purses: [this.#traffic, this.#probes].map(({ holder }) => holder.picture.usage(now, view)),
+      // What this instance met may not be in the row yet.
+      factor: Math.min(shownFactor(view, now), shownFactor(own, now)),
+    };
   }
 
   async #freshView(): Promise<RowView | null> {

@@ -41,20 +41,25 @@ function rule(issue: Issue, input: unknown): string {
   return issue.code === 'too_big' ? `must have at most ${issue.maximum}` : 'is not valid';
 }
 
+function* errorsIn(issues: readonly Issue[], input: unknown, whole: string, place: string): Generator<FieldError> {
+  for (const issue of issues) {
+    if (issue.code !== 'unrecognized_keys') yield { field: pathName(issue.path, whole, place), detail: rule(issue, input) };
+    else for (const key of issue.keys) yield { field: pathName([...issue.path, key], whole, place), detail: 'is not known here' };
+  }
+}
+
 /**
  * Says which fields of `input` are wrong, and why; never what was in them.
  * @param whole what the input as a whole is called, e.g. `body`.
  * @param place where it stands in what was sent, e.g. `items[3]`: goes before the name of each field. Empty: it is all that was sent.
  */
 export function fieldErrors(issues: readonly Issue[], input: unknown, whole: string, place = ''): [FieldError, ...FieldError[]] {
-  const [first = { field: whole, detail: 'is not valid' }, ...more] = issues
-    .flatMap((issue): FieldError[] =>
-      issue.code === 'unrecognized_keys'
-        ? issue.keys.map((key) => ({ field: pathName([...issue.path, key], whole, place), detail: 'is not known here' }))
-        : [{ field: pathName(issue.path, whole, place), detail: rule(issue, input) }],
-    )
-    // A value that breaks two rules with the same words is told once.
-    .filter((error, i, all) => all.findIndex((other) => other.field === error.field && other.detail === error.detail) === i)
-    .slice(0, mostTold);
+  // A value that breaks two rules with the same words is told once.
+  const told = new Map<string, FieldError>();
+  for (const error of errorsIn(issues, input, whole, place)) {
+    told.set(`${error.field}: ${error.detail}`, error);
+    if (told.size === mostTold) break;
+  }
+  const [first = { field: whole, detail: 'is not valid' }, ...more] = told.values();
   return [first, ...more];
 }

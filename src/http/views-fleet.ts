@@ -66,6 +66,10 @@ export function viewStatus(status: StatusView): z.output<typeof answers.status> 
         circuit: [...vault.lastHour.circuit],
       },
     })),
+    latchedLinks: {
+      total: status.latchedLinks.total,
+      items: status.latchedLinks.items.map((link) => ({ ...link, since: toRfc3339(link.since) })),
+    },
     audit: status.audit && viewAudit(status.audit),
     oldestProof: status.oldestProof && { ...status.oldestProof, provenAt: toRfc3339(status.oldestProof.provenAt) },
     undeliveredEvents: {

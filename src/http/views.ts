@@ -114,6 +114,7 @@ export function viewOperation(record: NumberedRecord): z.output<typeof answers.o
     requestId: record.requestId,
     server: record.server,
     database: record.database,
+    ...(record.items !== undefined && { items: record.items }),
     caller: record.caller,
     operation: record.operation,
     keyId: record.keyId,

@@ -1,6 +1,6 @@
 import type { DeliveryState, Failing, HeldEvent, SettledEvent } from '../domain/delivery.ts';
 import type { BrokerEvent } from '../domain/event.ts';
-import { days, instant, millis, minutes, plus, seconds, span } from '../domain/time.ts';
+import { days, earliest, instant, millis, minutes, plus, seconds, span } from '../domain/time.ts';
 import type { Instant, Millis } from '../domain/time.ts';
 
 /*
@@ -10,6 +10,8 @@ import type { Instant, Millis } from '../domain/time.ts';
 
 /** An event that could not be delivered for so long is given up. */
 export const diesAfter: Millis = days(3);
+/** So long the events behind one that cannot be read are left to a newer instance, which can tell of all in order. */
+export const readableWithin: Millis = minutes(3);
 /** Events may reach the log so much later than their own time: what a killed instance left is published by the next watch. */
 export const arrivesWithin: Millis = minutes(3);
 /** How long a pass may begin new requests, by its own monotonic clock; its lease outlasts the last request. */
@@ -102,27 +104,49 @@ export function firstHeld(held: readonly HeldEvent[]): readonly HeldEvent[] {
   return [...new Map(held.toReversed().map((one) => [one.event.subject, one])).values()].toReversed();
 }
 
+/**
+ * The oldest event that cannot be read and behind which nothing is told of yet: it may be of the same subject. Null: there is none. In a
+ * rollout newer instances read it and are the next to take the lease; what nobody reads in that time holds up nothing any more.
+ */
+export function firstGap(unreadable: readonly Instant[], now: Instant): Instant | null {
+  return oldest(unreadable.filter((at) => span(at, now) < readableWithin));
+}
+
+function oldest(instants: readonly Instant[]): Instant | null {
+  const [first, ...others] = instants;
+  return first === undefined ? null : others.reduce(earliest, first);
+}
+
 /** A sweep that ended: what was announced before it is published, but for what could not be, which was announced `unpublishedSince` at the earliest. */
 export interface Swept {
   readonly at: Instant;
   readonly unpublishedSince: Instant | null;
 }
 
+/** What is still to be delivered: the oldest event that was read and is left, and the times of those that cannot be read. */
+export interface Open {
+  readonly left: Instant | null;
+  readonly unreadable: readonly Instant[];
+}
+
 /**
  * From where the log is read next: from the oldest event that is still to be delivered, and from so far back that what arrives late is
- * seen, counted from the last sweep; null: none is known, so it stays.
+ * seen, counted from the last sweep; null: none is known, so it stays. What cannot be read is waited for as what cannot be published is: the
+ * place is stored, so that no instance that begins anew passes over it.
  */
-export function nextFrom(state: DeliveryState, oldestLeft: Instant | null, swept: Swept | null): Instant {
+export function nextFrom(state: DeliveryState, { left, unreadable }: Open, swept: Swept | null): Instant {
   if (swept === null) return state.from;
-  const late = oldestLate(state, swept);
-  return instant(Math.max(state.from, oldestLeft === null ? late : Math.min(late, oldestLeft)));
+  const { at, unpublishedSince } = swept;
+  const waitedFor = [...unreadable, ...(unpublishedSince === null ? [] : [unpublishedSince])].filter((one) => span(one, at) < diesAfter);
+  const late = oldestLate(state, at, oldest(waitedFor));
+  return instant(Math.max(state.from, left === null ? late : Math.min(late, left)));
 }
 
 /** What is not published yet is given up as what is not delivered is, and sooner where all that came after it would fill the row. */
-function oldestLate({ settled }: DeliveryState, { at, unpublishedSince }: Swept): Instant {
-  const late = instant(at - arrivesWithin);
-  if (unpublishedSince === null || span(unpublishedSince, at) >= diesAfter) return late;
-  const waitingFor = instant(Math.min(late, unpublishedSince - arrivesWithin));
+function oldestLate({ settled }: DeliveryState, sweptAt: Instant, waitedFor: Instant | null): Instant {
+  const late = instant(sweptAt - arrivesWithin);
+  if (waitedFor === null) return late;
+  const waitingFor = instant(Math.min(late, waitedFor - arrivesWithin));
   return stillSettled(settled, waitingFor).length > mostSettled / 2 ? late : waitingFor;
 }
 

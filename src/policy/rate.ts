@@ -1,4 +1,5 @@
 import type { Amount, Purse } from '../domain/budget.ts';
+import type { ServiceLimits } from '../domain/service-limits.ts';
 import type { Millis } from '../domain/time.ts';
 import type { KeyShape, Vault } from '../domain/vault.ts';
 
@@ -7,7 +8,9 @@ export interface RateRules {
   /** Points that a vault takes in every window (B2). */
   readonly points: number;
   readonly windowMs: Millis;
-  /** Share of the service's own limits that the broker uses, at most 1. */
+  /** The service's own limits. */
+  readonly serviceLimits: ServiceLimits;
+  /** Share of them that the broker uses, at most 1. */
   readonly serviceShare: number;
   /** Share of both budgets that is kept for probes (B4). */
   readonly probeShare: number;
@@ -24,23 +27,11 @@ export interface RateRules {
 /** Service units that a vault takes in every window: what the broker uses of the service's limit is cut in a million parts. */
 export const serviceUnits = 1_000_000;
 
-/**
- * Operations in 10 s that the service takes of each key type (facts, key-vault-behaviour 7.4, "other transactions"): each counts
- * 1/limit of the window, and types on one vault share it. Canary, wrap, unwrap and GET count alike.
- */
-const serviceLimits: Readonly<Record<string, number>> = {
-  'RSA/2048': 4000,
-  'RSA/3072': 1000,
-  'RSA/4096': 500,
-  'RSA-HSM/2048': 2000,
-  'RSA-HSM/3072': 500,
-  'RSA-HSM/4096': 250,
-};
+/** In so much time the service counts its limits. */
 const serviceWindowMs = 10_000;
 
-/** The shape that costs most of those that may be linked (K2). */
-export const dearestLinked = 'RSA-HSM/3072';
-const strictestLimit = Math.min(...Object.values(serviceLimits));
+/** The shapes that may be linked (K2). */
+const linkable = ['RSA/2048', 'RSA/3072', 'RSA-HSM/2048', 'RSA-HSM/3072'];
 
 const managedHsm = 'managedHsm:';
 
@@ -75,15 +66,23 @@ export function shapesIn(name: string): readonly string[] {
   return name.split(both);
 }
 
+type ServiceRules = Pick<RateRules, 'serviceLimits' | 'serviceShare' | 'windowMs'>;
+
 /**
  * What one operation takes of the service's limit.
  * @param shape as {@link shapeName} gives it; an unknown one costs as much as the dearest known.
  * @returns whole service units, rounded up.
  */
-export function serviceCost(shape: string, rules: Pick<RateRules, 'serviceShare' | 'windowMs'>): number {
+export function serviceCost(shape: string, rules: ServiceRules): number {
   if (shape.startsWith(managedHsm)) return 0;
-  const limit = serviceLimits[shape] ?? strictestLimit;
+  const limit = rules.serviceLimits[shape] ?? Math.min(...Object.values(rules.serviceLimits));
   return Math.ceil(serviceUnits / (limit * rules.serviceShare * (rules.windowMs / serviceWindowMs)));
+}
+
+/** What an operation takes with the dearest key: of those that may be linked, and of all that may be looked at, a key to be linked among them. */
+export function dearestCosts(rules: ServiceRules): { readonly linked: number; readonly any: number } {
+  const costsOf = (shapes: readonly string[]): number => Math.max(...shapes.map((shape) => serviceCost(shape, rules)));
+  return { linked: costsOf(linkable), any: costsOf(Object.keys(rules.serviceLimits)) };
 }
 
 /** What a purse holds in every window, by both rules. */

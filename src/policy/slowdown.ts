@@ -35,6 +35,11 @@ export function budgetFactor(view: Pick<RowView, 'slowdown'> | null, elapsed: nu
   return since < 0 ? 0 : Math.min(1, view.slowdown.value.factor + since * regainPerMs);
 }
 
+/** What is left of the budget as its readers see it: during the back-off what there will be at its end. */
+export function shownFactor(view: Pick<RowView, 'slowdown'> | null, elapsed: number): number {
+  return Math.max(budgetFactor(view, elapsed), view?.slowdown?.value.factor ?? 1);
+}
+
 /** Whether an episode of throttling is not over. */
 export function isSlowed(view: Pick<RowView, 'slowdown'> | null, elapsed: number): boolean {
   return budgetFactor(view, elapsed) < 1;

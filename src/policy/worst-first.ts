@@ -5,8 +5,8 @@ import { standingAt } from './server-state.ts';
 import type { Standing } from './server-state.ts';
 
 /*
- * The order in which people are shown the servers that are not online: those whose databases are down and heal by themselves, then those
- * that will be down, both by the time that is left; then those that wait for people, by how long they do.
+ * The order in which people are shown the servers that are not online, and links with a latch. Of servers: those whose databases are down and
+ * heal by themselves, then those that will be down, both by the time that is left; then those that wait for people, by how long they do.
  */
 const worstFirst: readonly ServerState[] = ['inaccessible', 'atRisk', 'needsRevalidation', 'pendingValidation', 'online'];
 
@@ -31,7 +31,25 @@ function dueOf({ state, since, clock }: Standing): Instant {
 
 /** Below 0 where `a` comes first; 0 for one server alone. */
 export function comparePlaces(a: Place, b: Place): number {
-  return a.rank - b.rank || a.due - b.due || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+  return a.rank - b.rank || a.due - b.due || compareText(a.name, b.name);
+}
+
+/** A latch that confirms a denial comes before one that only suspects it (F6); of two the older, since its server's clock has less left. */
+export interface LatchPlace {
+  readonly server: string;
+  readonly keyId: string;
+  readonly status: 'suspected' | 'confirmed';
+  readonly since: Instant;
+}
+
+/** Below 0 where `a` comes first. */
+export function compareLatches(a: LatchPlace, b: LatchPlace): number {
+  if (a.status !== b.status) return a.status === 'confirmed' ? -1 : 1;
+  return a.since - b.since || compareText(a.server, b.server) || compareText(a.keyId, b.keyId);
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 const cursorForm = /^(?<readAt>\d{1,15})~(?<rank>\d)~(?<due>\d{1,15})~(?<name>.+)$/;

@@ -33,7 +33,8 @@ export interface Admission {
   throttled(vault: string): Millis;
   /**
    * Use of the last window by all instances, in points, and by key shape in operations: by what the others had told at most a second ago;
-   * with the store away, as far as this one knows. Never rejects.
+   * with the store away, as far as this one knows. `limit` is lowered while the vault is throttled (F7), never to nothing: `used` may then be
+   * more, of the time before. Never rejects.
    */
   usage(vault: string): Promise<{
     readonly used: number;

@@ -10,6 +10,9 @@ export interface Deliveries {
   change(webhook: string, decide: (stored: DeliveryState | undefined) => DeliveryState | null): Promise<DeliveryState | undefined>;
   /** Keeps events that were given up, all of them; the same event twice is there once. */
   bury(webhook: string, letters: readonly DeadLetter[]): Promise<void>;
-  /** Events that were given up, by the time of the event, oldest first, at most `limit`. */
+  /**
+   * The last events that were given up, at most `limit`, in the order in which they were, and then of the events. One that cannot be read is left
+   * out, and told to the log once. Reads all there are: for rows of a state that does not list them.
+   */
   deadLetters(webhook: string, limit: number): Promise<readonly DeadLetter[]>;
 }

@@ -7,6 +7,12 @@ export interface Page<T> {
   readonly next: string | null;
 }
 
+/** A page of a log in which rows may lie that this program cannot read. They are left out, and told to its own log once. */
+export interface LogPage<T> extends Page<T> {
+  /** The times of what is missing in this page, whatever was asked for; oldest first. */
+  readonly unreadable: readonly Instant[];
+}
+
 /** Which part of a list: `after` is the `next` of the page before. */
 export interface PageRequest {
   readonly after: string | null;
@@ -17,14 +23,13 @@ export interface PageRequest {
 export interface EventLog {
   /** Stores events; one whose id is already there is not stored twice. */
   publish(events: readonly BrokerEvent[]): Promise<void>;
-  /** An event that cannot be read is left out, and told to the log once. */
-  page(request: PageRequest & { readonly since: number | null; readonly subject: string | null }): Promise<Page<BrokerEvent>>;
+  page(request: PageRequest & { readonly since: number | null; readonly subject: string | null }): Promise<LogPage<BrokerEvent>>;
   /** Whether the text has the form of a `next` of this list. A page behind any other text is empty. */
   isCursor(text: string): boolean;
   /**
    * Publishes what a killed instance stored with a change and did not get to publish. Run by the watch.
-   * @returns since when something waits that cannot be published here as it is, or read in the log, and may be later, within the time that
-   * anybody waits for it; null: nothing does.
+   * @returns since when something waits that cannot be published here as it is, and may be later, within the time that anybody waits for it;
+   * null: nothing does.
    */
   sweep(): Promise<Instant | null>;
 }

@@ -23,6 +23,9 @@ export interface History {
    * What cannot be read in its place is overwritten.
    */
   change(at: Instant, decide: (stored: FleetMinute | undefined) => FleetMinute): Promise<void>;
-  /** At most sixty, in any order; a minute before the last hour may be among them where nothing was seen since. */
+  /**
+   * At most sixty, in any order; a minute before the last hour may be among them where nothing was seen since. One that cannot be read is left
+   * out, as one in which nobody looked, and told to the log once.
+   */
   read(): Promise<readonly FleetMinute[]>;
 }

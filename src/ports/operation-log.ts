@@ -1,5 +1,5 @@
 import type { NumberedRecord, OperationRecord } from '../domain/operation.ts';
-import type { Page, PageRequest } from './events.ts';
+import type { LogPage, PageRequest } from './events.ts';
 
 /**
  * Records of key operations (P3). `append` returns at once: records are stored within 200 ms in group commits, under gapless numbers of this
@@ -13,7 +13,7 @@ export interface OperationLog {
   /** Name of this instance in the records. */
   readonly instance: string;
   /** Oldest first; by server and by time of the operation where asked. Rejects with `StoreAway`. */
-  page(request: PageRequest & { readonly since: number | null; readonly server: string | null }): Promise<Page<NumberedRecord>>;
+  page(request: PageRequest & { readonly since: number | null; readonly server: string | null }): Promise<LogPage<NumberedRecord>>;
   /** Whether the text has the form of a `next` of this list. A page behind any other text is empty. */
   isCursor(text: string): boolean;
   /** Stores what waits; resolves when it is stored or the store is away. */

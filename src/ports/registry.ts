@@ -30,7 +30,10 @@ export interface Registry {
 
   /** Fresh from the store, and into the copy. `undefined`: no such server. */
   readServer(name: string): Promise<RegisteredServer | undefined>;
-  /** The same of all vaults that can be read, for showing; what is left out is told to the log once. */
+  /**
+   * The same of all vaults, for showing. One that cannot be read now is told to the log once, and is there as it was last read: what is
+   * registered of a vault never changes. One that was never read here is left out.
+   */
   readVaults(): Promise<readonly Vault[]>;
   /** Fresh from the store, for deciding. `undefined`: no such vault; one that cannot be read rejects with `Unreadable`, which names it. */
   findVault(by: VaultAddress): Promise<Vault | undefined>;

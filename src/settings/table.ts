@@ -1,33 +1,12 @@
-import { isIP } from 'node:net';
-import type { HostSuffix } from '../domain/vault-host.ts';
+import { hostSuffix, isConnectionString, resolver } from './addresses.ts';
 import { count, dispensable, guid, list, optional, share, span, special, text, uri, url } from './kinds.ts';
 import { insightsBounds, insightsIdentityBounds, readInsights, readInsightsIdentity } from './insights.ts';
+import { readServiceLimits, serviceLimitsBounds, standardLimits } from './service-limits.ts';
 import { readWebhooks, webhookBounds } from './webhooks.ts';
 
 const second = 1000;
 const minute = 60 * second;
 const hour = 60 * minute;
-
-function hostSuffix(part: string): HostSuffix | undefined {
-  const [, suffix, port] = /^((?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?){2,8})(?::(\*|[1-9]\d{0,4}))?$/.exec(part.toLowerCase()) ?? [];
-  if (suffix === undefined || Number(port) > 65_535) return undefined;
-  return { suffix, port: port === undefined ? 443 : port === '*' ? 'any' : Number(port) };
-}
-
-function resolver(part: string): string | undefined {
-  const [, bracketed, plain, port] = /^(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::([1-9]\d{0,4}))?$/.exec(part) ?? [];
-  const isAddress = isIP(bracketed ?? plain ?? '') === (bracketed === undefined ? 4 : 6);
-  return isAddress && (port === undefined || Number(port) <= 65_535) ? part : undefined;
-}
-
-/** What the tables' client needs of a connection string; it throws where something is missing. */
-function isConnectionString(given: string): boolean {
-  const pairs = new Map(
-    given.split(';').map((pair): [string, string] => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]),
-  );
-  const has = (...names: readonly string[]): boolean => names.every((name) => (pairs.get(name) ?? '') !== '');
-  return pairs.get('UseDevelopmentStorage') === 'true' || has('AccountName', 'AccountKey') || has('TableEndpoint', 'SharedAccessSignature');
-}
 
 /** Every setting, in the order of the README. Numbers of a law may be set, within bounds that keep the law's meaning. */
 export const entries = {
@@ -155,6 +134,8 @@ export const entries = {
     7 * 24 * hour,
   ),
 
+  // No settings, since another value could only do harm: the back-off after a 429 (1, 2, 4, 8, 16 s) is what the service asks for, and all
+  // instances read it out of one row by its step; a canary and a GET cost the service what an operation for a GP database does.
   associationPoints: count(['KEYBROKER_ASSOCIATION_POINTS', 1000, 'association budget of a vault (B1)'], 'points', 1, 1_000_000),
   ratePoints: count(['KEYBROKER_RATE_POINTS', 1000, 'rate budget of a vault in one window (B2)'], 'points', 10, 1_000_000),
   rateWindowMs: span(['KEYBROKER_RATE_WINDOW_MS', 10 * second, 'window of the rate budget (B2)'], second, minute),
@@ -162,6 +143,19 @@ export const entries = {
   pointsBc: count(['KEYBROKER_POINTS_BC', 5, 'a BC database, a key operation for one'], 'points', 1, 100),
   probeShare: share(['KEYBROKER_PROBE_SHARE', 0.05, 'part of the rate budget that is kept for probes (B4)'], 0.01, 0.5),
   serviceShare: share(['KEYBROKER_SERVICE_SHARE', 0.8, "part of the service's own limits that may be used (B2)"], 0.1, 1),
+  serviceLimits: special(
+    [
+      'KEYBROKER_SERVICE_LIMITS',
+      standardLimits,
+      "the service's own limits, in operations of one vault in 10 s by type and size of the key (B2); a kind that is not named keeps its default",
+    ],
+    { unit: 'list', bounds: serviceLimitsBounds, read: readServiceLimits },
+  ),
+  clockSkewMs: span(
+    ['KEYBROKER_CLOCK_SKEW_MS', 2 * second, 'how far apart the wall clocks of two instances may be (B2, F3)'],
+    2 * second,
+    10 * second,
+  ),
   leaseMs: span(['KEYBROKER_LEASE_MS', second, 'life of a lease of points (B3)'], 100, 5 * second),
   storeAwayShare: share(
     [

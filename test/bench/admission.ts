@@ -1,5 +1,6 @@
 import { systemClock } from '../../src/adapters/clock.ts';
 import { createAdmission } from '../../src/broker/admission.ts';
+import { documentedLimits } from '../../src/domain/service-limits.ts';
 import { millis } from '../../src/domain/time.ts';
 import type { RateRules } from '../../src/policy/rate.ts';
 import { shapeAt } from '../../src/policy/rate.ts';
@@ -13,6 +14,7 @@ import { count } from './fleet.ts';
 const rules: RateRules = {
   points: 1_000_000_000,
   windowMs: millis(10_000),
+  serviceLimits: documentedLimits,
   serviceShare: 0.8,
   probeShare: 0.05,
   leaseMs: millis(1000),

@@ -7,7 +7,7 @@ import type { Database } from './fleet.ts';
 import { residentMiB } from './process-cost.ts';
 import { firstBroker, pause, profiling, startRig } from './rig.ts';
 import type { Rig } from './rig.ts';
-import { copyServer } from './seed-tables.ts';
+import { copyAccess, copyServer } from './seed-tables.ts';
 
 /** B1: a vault takes 500 GP databases, so that 10,000 servers of one each are spread over 20 vaults. */
 const vaults = 20;
@@ -22,6 +22,9 @@ const window = { ms: 10_000, points: 1000, auditPace: 0.2 };
 const unwrapsPerS = 40;
 
 const mostTries = 10;
+
+/** The watch of a broker that has just begun reads all servers: it has done so when it reads none for so long, more than lies between two passes. */
+const quietMs = 20_000;
 
 interface AuditBody {
   readonly slot: string;
@@ -48,6 +51,7 @@ export const audit: Bench = async ({ seconds, profile, note }) => {
   try {
     const databases = await populate(rig);
     note(`audit: ${databases.length} servers are in the tables`);
+    await serversRead(rig);
     const load = createLoad(rig, databases, seconds * 2);
     await load.p99();
     const trials: Trial[] = [];
@@ -65,7 +69,7 @@ export const audit: Bench = async ({ seconds, profile, note }) => {
 async function populate(rig: Rig): Promise<Database[]> {
   const templates = await registered(rig, (registrar) =>
     eachOf(count(vaults), 2, async (number): Promise<Database> => {
-      const hsm = await addVault(rig.environment, `hsm-${number}`, 'managedHsm');
+      const hsm = await addVault(rig.environment, vaultNamed(number), 'managedHsm');
       await registrar.vault(hsm);
       const key = await createKey({ size: 2048, hsm: true }, hsm);
       const [template] = await registrar.servers({ prefix: `sql-${number}`, servers: 1, databases: 1, tier: 'GeneralPurpose', key });
@@ -74,7 +78,22 @@ async function populate(rig: Rig): Promise<Database[]> {
     }),
   );
   const copies = await eachOf(templates, 1, (template) => copyServer(rig.environment, template, serversAVault - 1));
+  for (const [number, template] of templates.entries())
+    await copyAccess(rig.environment, template, vaultNamed(number), copies[number] ?? []);
   return templates.map((template, vault) => [template, ...(copies[vault] ?? [])]).flat();
+}
+
+function vaultNamed(number: number): string {
+  return `hsm-${number}`;
+}
+
+/** Resolves when the broker holds the registry in memory, as one does that has run for a while. */
+async function serversRead(rig: Rig): Promise<void> {
+  const reads = (): number => firstBroker(rig).tableRequests()['GET keybrokerservers'] ?? 0;
+  for (let before = -1, now = reads(); now !== before; now = reads()) {
+    before = now;
+    await pause(quietMs);
+  }
 }
 
 /** A steady trickle of unwraps over all vaults. */

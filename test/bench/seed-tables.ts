@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { systemClock } from '../../src/adapters/clock.ts';
+import { createAccessLog, linkRow } from '../../src/adapters/tables/access-log.ts';
 import { createEventLog } from '../../src/adapters/tables/event-log.ts';
 import { createRegistry } from '../../src/adapters/tables/registry.ts';
 import { toRows } from '../../src/adapters/tables/server-rows.ts';
 import { openStore } from '../../src/adapters/tables/store.ts';
+import { chunks } from '../../src/adapters/tables/table.ts';
 import { seconds } from '../../src/domain/time.ts';
 import type { RegisteredServer } from '../../src/domain/server.ts';
 import { hostToken } from '../local/callers.ts';
@@ -42,4 +44,14 @@ export async function copyServer({ storage, issuer }: Environment, template: Dat
     await store.table('registry').write([{ kind: 'put', row: { partition: 'names', row: registered.server.name, columns: {} } }]);
     await store.table('servers').write([guard, ...others].map((row) => ({ kind: 'insert', row })));
   }
+}
+
+/** What is stored of access at the links of a server, for its copies too: every link that was accepted has a proof (K4). */
+export async function copyAccess({ storage }: Environment, template: Database, vault: string, copies: readonly Database[]): Promise<void> {
+  const store = openStore({ connectionString: storage.connectionString() }, { timeoutMs: seconds(30) });
+  const { outbox } = createEventLog(store, systemClock);
+  const { links } = await createAccessLog(store, systemClock, outbox).read(vault);
+  const known = links.filter(({ ref }) => ref.server === template.server);
+  const rows = known.flatMap((access) => copies.map(({ server }) => linkRow({ ...access, ref: { ...access.ref, server } })));
+  for (const part of chunks(rows)) await store.table('access').write(part.map((row) => ({ kind: 'insert', row })));
 }

@@ -49,6 +49,35 @@ describe('F7: throttling', () => {
     expect(subject.tight).toHaveLength(2);
   });
 
+  test('F7: the limit that is shown is the lowered one, at every instance, until the budget is whole again', async () => {
+    const subject = fleet([0, 1000]);
+    for (let n = 0; n < 2; n += 1) void subject.ask(n);
+    await subject.clock.advance(12_000);
+    const limits = async () => [(await usageOf(subject, 0)).limit, (await usageOf(subject, 1)).limit];
+    expect(await limits()).toEqual([1000, 1000]);
+    subject.instances[0]!.throttled(vault);
+    await subject.clock.advance(300);
+    expect(await limits()).toEqual([500, 500]);
+    await subject.clock.advance(5000);
+    for (const limit of await limits()) {
+      expect(limit).toBeGreaterThan(600);
+      expect(limit).toBeLessThan(800);
+    }
+    await subject.clock.advance(10_000);
+    expect(await limits()).toEqual([1000, 1000]);
+  });
+
+  test('F7: the limit is shown lowered at once where the 429 came, also with the store away', async () => {
+    const subject = await warm();
+    subject.store.away = true;
+    subject.instances[0]!.throttled(vault);
+    expect(await usageOf(subject, 0)).toMatchObject({ limit: 500 });
+    const later = subject.instances[0]!.usage(vault);
+    await subject.clock.advance(6000);
+    expect((await later).limit).toBeGreaterThanOrEqual(500);
+    expect((await later).limit).toBeLessThan(1000);
+  });
+
   test('F7: with the store away the instance leaves the vault in peace alone', async () => {
     const subject = await warm();
     subject.store.away = true;

@@ -94,6 +94,12 @@ async function started(names?: readonly string[]) {
   return { rig, one };
 }
 
+async function readsOf({ store }: ReturnType<typeof aRig>, work: () => Promise<unknown>): Promise<number> {
+  const before = store.counts.reads;
+  await work();
+  return store.counts.reads - before;
+}
+
 describe('P2: each webhook hears each event', () => {
   test('in order, each once while nothing fails; what happened before the webhook was configured is not told', async () => {
     const rig = aRig();
@@ -351,8 +357,18 @@ describe('P2: receivers that fail', () => {
     const letter = { event: anEvent('old'), diedAt: instant(morning), reason: 'answered 500' };
     await one.deliveries.bury('ops', [letter]);
     await one.deliveries.change('ops', (stored) => (stored === undefined ? null : { ...stored, deadLetters: 1 }));
-    expect(await one.undelivered()).toMatchObject({ dead: 1, deadLetters: [{ id: 'old', diedAt: morning }] });
+    const reads = await readsOf(rig, async () => {
+      for (let looks = 0; looks < 3; looks += 1)
+        expect(await one.undelivered()).toMatchObject({ dead: 1, deadLetters: [{ id: 'old', diedAt: morning }] });
+    });
+    // Thrice the state and the log, once the letters.
+    expect(reads).toBe(7);
     expect(rig.heard).toEqual([]);
+  });
+
+  test('where none was given up the status looks for none', async () => {
+    const { rig, one } = await started();
+    expect(await readsOf(rig, () => one.undelivered())).toBe(2);
   });
 
   test('what cannot be read costs its own webhook alone, and is told once', async () => {

@@ -7,7 +7,7 @@ import { keyIdOf, thumbprintOf, wrapped } from '../model/world/vaults.ts';
 import type { KeyName } from '../model/world/vaults.ts';
 import type { AuditFleet, AuditInstance } from '../support/audit-fleet.ts';
 import { auditFleet, linkTo } from '../support/audit-fleet.ts';
-import { aCaller, aContext, anUntried, minute, second } from '../support/builders.ts';
+import { aCaller, aContext, aLatch, anUntried, minute, second } from '../support/builders.ts';
 
 const context = aContext(aCaller(['KeyBroker.Auditor']));
 
@@ -65,6 +65,27 @@ describe('the status document', () => {
     ]);
     expect(shown.audit).toMatchObject({ slot: '2026-11-22T06:00:00Z', counts: { servers: 1, errors: 1 } });
     expect(shown.oldestProof).toBeNull();
+  });
+
+  it('A5: names the links with a latch, the confirmed first and then the oldest, at most a hundred of all', async () => {
+    const latch = async (server: string, status: 'suspected' | 'confirmed', ago: number) => {
+      const ref = { server, keyId: keyIdOf('west', 'k1'), vault: 'west', identity: null };
+      const at = instant(fleet.clock.now() - ago);
+      const next = anUntried(ref, { latch: aLatch({ status, class: 'keyGone', firstDenialAt: at, newestDenialAt: at }) });
+      await fleet.store.change(`access/west/link/${linkKey(ref)}`, undefined, () => ({ next }));
+      return { server, keyId: ref.keyId, vault: 'west', status, class: 'keyGone', since: at };
+    };
+    expect((await status()).latchedLinks).toEqual({ total: 0, items: [] });
+    const young = await latch('sql-young', 'confirmed', minute);
+    const old = await latch('sql-old', 'confirmed', 2 * minute);
+    const suspects = [];
+    for (let n = 100; n < 205; n += 1) suspects.push(await latch(`sql-${n}`, 'suspected', 3 * minute));
+    await fleet.clock.advance(minute);
+    const { total, items } = (await status()).latchedLinks;
+    expect(total).toBe(107);
+    expect(items).toHaveLength(100);
+    expect(items.slice(0, 2).map(({ server }) => server)).toEqual([old.server, young.server]);
+    expect(items.slice(2)).toEqual(suspects.slice(0, 98));
   });
 
   it('F3: of a vault of which a row of access cannot be read shows the others, and that it is not all; the gate has no picture', async () => {

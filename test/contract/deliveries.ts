@@ -13,8 +13,8 @@ export interface DeliveriesRig {
 
 const state: DeliveryState = firstState('address', instant(morning));
 
-function aLetter(id: string, at: number): DeadLetter {
-  return { event: anEvent(id, { time: instant(morning + at) }), diedAt: instant(morning + 1000), reason: 'answered 500' };
+function aLetter(id: string, at: number, died = 1000): DeadLetter {
+  return { event: anEvent(id, { time: instant(morning + at) }), diedAt: instant(morning + died), reason: 'answered 500' };
 }
 
 export function describeDeliveries(name: string, factory: () => Promise<DeliveriesRig>): void {
@@ -64,9 +64,16 @@ export function describeDeliveries(name: string, factory: () => Promise<Deliveri
       await ports.bury('ops', letters.toReversed());
       await rig.open().bury('ops', [letters[0]!, letters[0]!]);
       expect(await ports.deadLetters('ops', 1000)).toEqual(letters);
-      expect(await ports.deadLetters('ops', 2)).toEqual(letters.slice(0, 2));
+      expect(await ports.deadLetters('ops', 2)).toEqual(letters.slice(-2));
       expect(await ports.deadLetters('siem', 10)).toEqual([]);
       expect(await ports.read('ops')).toEqual(state);
+    });
+
+    it('the last dead letters are those that were given up last, whenever their events happened', async () => {
+      const ports = (await factory()).open();
+      await ports.bury('ops', [aLetter('long refused', 1, 9000), aLetter('e2', 2, 3000), aLetter('e3', 3, 3000), aLetter('e4', 4, 2000)]);
+      const ids = (await ports.deadLetters('ops', 3)).map(({ event }) => event.id);
+      expect(ids).toEqual(['e2', 'e3', 'long refused']);
     });
 
     it('store away: every method rejects with StoreAway', async () => {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { BrokerEvent } from '../../src/domain/event.ts';
-import { instant } from '../../src/domain/time.ts';
+import { instant, type Instant } from '../../src/domain/time.ts';
 import type { EventLog } from '../../src/ports/events.ts';
 import { anEvent, morning } from '../support/stored-values.ts';
 
@@ -23,6 +23,18 @@ export async function allEvents(
   return items;
 }
 
+/** What all pages say that they lack. */
+export async function unreadableOf(log: EventLog, limit: number): Promise<readonly Instant[]> {
+  const unreadable: Instant[] = [];
+  let after: string | null = null;
+  do {
+    const page = await log.page({ after, limit, since: null, subject: null });
+    unreadable.push(...page.unreadable);
+    after = page.next;
+  } while (after !== null);
+  return unreadable;
+}
+
 export function describeEventLog(name: string, factory: () => Promise<() => EventLog>): void {
   describe(`event log: ${name}`, () => {
     let a: EventLog;
@@ -34,7 +46,7 @@ export function describeEventLog(name: string, factory: () => Promise<() => Even
     });
 
     it('an empty log is one empty page', async () => {
-      expect(await a.page({ after: null, limit: 10, since: null, subject: null })).toEqual({ items: [], next: null });
+      expect(await a.page({ after: null, limit: 10, since: null, subject: null })).toEqual({ items: [], next: null, unreadable: [] });
     });
 
     it('events come oldest first, over days, whoever stored them and in whatever order', async () => {

@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { batchLineRules, createBatchLine } from '../../src/http/batch-line.ts';
+import type { WireRequest } from '../../src/http/body.ts';
+import { routes } from '../../src/http/routes.ts';
 import { settled } from '../support/virtual-clock.ts';
 import { dekText, goodRoads } from '../support/wire-cases.ts';
-import { testWire } from '../support/wire.ts';
+import { testWire, wireRequest } from '../support/wire.ts';
 
 describe('the line of batches', () => {
   const rules = { atOnce: 3, atOnceOfOne: 2, inLine: 6, inLineOfOne: 4 };
@@ -69,6 +71,12 @@ describe('the line of batches', () => {
 });
 
 describe('batches over the wire', () => {
+  const route = routes.find(({ id }) => id === 'batch')!;
+  const bodiless = (): WireRequest => ({
+    ...wireRequest({ params: { server: 'sql-demo' }, headers: { authorization: 'Bearer KeyBroker.Host' } }),
+    body: new ReadableStream(),
+  });
+
   const sent = { params: { server: 'sql-demo' }, body: { operation: 'wrap', items: [{ database: 'orders', dek: dekText }] } };
 
   /** The wire before batches that end when they are told to. */
@@ -100,9 +108,10 @@ describe('batches over the wire', () => {
   });
 
   test('a full line is 429 with Retry-After, and single calls go on', async () => {
-    const { call, begun } = held();
+    const { call, begun, walked } = held();
     const asked = Array.from({ length: batchLineRules.inLineOfOne }, () => call('batch', sent));
     const refused = await call('batch', sent);
+    expect(walked.filter(({ road }) => road === 'refuseBatch')).toMatchObject([{ request: 'sql-demo' }]);
     expect(refused).toMatchObject({ status: 429, json: { code: 'Throttled', retryable: true } });
     expect(refused.headers['retry-after']).toBe('5');
     const single = await call('wrap', { params: { server: 'sql-demo', database: 'orders' }, body: { dek: dekText } });
@@ -115,7 +124,7 @@ describe('batches over the wire', () => {
   });
 
   test('C5: one whose time is over before its turn is not begun', async () => {
-    const { call, begun, clock } = held();
+    const { call, begun, clock, walked } = held();
     const asked = [call('batch', sent), call('batch', sent), call('batch', sent)];
     await settled();
     clock.advance(60_250);
@@ -124,5 +133,46 @@ describe('batches over the wire', () => {
     for (const { resolve } of begun) resolve(undefined);
     await settled();
     expect(begun).toHaveLength(2);
+    expect(walked.filter(({ road }) => road === 'refuseBatch')).toMatchObject([{ request: 'sql-demo' }]);
+  });
+
+  test('P3: a full line refuses what names no server as any batch that does', async () => {
+    const { call, walked } = held();
+    for (let k = 0; k < batchLineRules.inLineOfOne; k += 1) void call('batch', sent);
+    expect(await call('batch', { ...sent, params: { server: 'a/b' } })).toMatchObject({ status: 400, json: { code: 'InvalidRequest' } });
+    expect(walked.filter(({ road }) => road === 'refuseBatch')).toEqual([]);
+  });
+
+  test('C5: bodies that do not come give up their turns when the time is over, and say so', async () => {
+    const { call, handle, begun, clock } = held();
+    const slow = [handle(route, bodiless()), handle(route, bodiless())];
+    const next = call('batch', { ...sent, headers: { 'x-ms-client-request-id': 'next' } });
+    await settled();
+    clock.advance(59_999);
+    await settled();
+    expect(begun).toHaveLength(0);
+    clock.advance(1);
+    const answers = await Promise.all(slow);
+    for (const { status, json } of answers)
+      expect([status, json['code'], json['detail']]).toEqual([504, 'DeadlineExceeded', expect.stringContaining('the body had not come')]);
+    await next;
+    const after = call('batch', sent);
+    await settled();
+    expect(begun).toHaveLength(1);
+    begun[0]?.resolve(undefined);
+    expect((await after).status).toBe(200);
+  });
+
+  test('one whose caller goes away gives up its turn', async () => {
+    const { call, handle, begun } = held();
+    const broken = new ReadableStream({ pull: (controller) => controller.error(new Error('aborted')) });
+    await Promise.all(
+      [handle(route, { ...bodiless(), body: broken }), handle(route, { ...bodiless(), body: broken })].map((one) => one.catch(() => 0)),
+    );
+    const after = call('batch', sent);
+    await settled();
+    expect(begun).toHaveLength(1);
+    begun[0]?.resolve(undefined);
+    expect((await after).status).toBe(200);
   });
 });

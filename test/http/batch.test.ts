@@ -5,6 +5,7 @@ import type { RequestContext } from '../../src/domain/caller.ts';
 import { Dek } from '../../src/domain/dek.ts';
 import type { OperationRecord } from '../../src/domain/operation.ts';
 import { done, refuse } from '../../src/domain/refusal.ts';
+import { viewOperation } from '../../src/http/views.ts';
 import { StoreAway } from '../../src/ports/store.ts';
 import { settled } from '../support/virtual-clock.ts';
 import { dekText, goodRoads, keyId, thumbprint, wrappedText } from '../support/wire-cases.ts';
@@ -142,6 +143,34 @@ describe('batch: the road', () => {
       expect(one).toMatchObject({ refusal: { code: 'DeadlineExceeded', detail: expect.stringContaining('cancelled') as unknown } });
   });
 
+  test('P3: each item that is cancelled leaves the record of a single call that found no time; one without the form of an operation none', async () => {
+    const records: OperationRecord[] = [];
+    const outcome = await batchAt(() => context.deadline, records)(request, context);
+    expect(outcome.ok && outcome.value.map((one) => !one.ok && one.refusal.code)).toEqual(
+      Array.from({ length: 4 }, () => 'DeadlineExceeded'),
+    );
+    const common = {
+      operation: 'rewrap',
+      server: 'sql-demo',
+      caller: objectId,
+      outcome: 'DeadlineExceeded',
+      keyId: null,
+      vault: null,
+      attempts: [],
+    };
+    expect(records).toMatchObject([
+      { ...common, database: 'db-0', requestId: 'r/0' },
+      { ...common, database: 'db-1', requestId: 'r/1' },
+      { ...common, database: 'db-3', requestId: 'r/3' },
+    ]);
+    for (const record of records) expect(record).not.toHaveProperty('items');
+  });
+
+  test('P3: an item that is cancelled and can be recorded nowhere is StateUnavailable', async () => {
+    const outcome = await batchAt(() => context.deadline, null)({ ...request, size: 1 }, context);
+    expect(outcome).toMatchObject({ ok: true, value: [{ ok: false, refusal: { code: 'StateUnavailable' } }] });
+  });
+
   test('memory is bounded: at most 48 items are under way at once', async () => {
     let under = 0;
     let most = 0;
@@ -167,19 +196,48 @@ describe('batch: refused as a whole', () => {
   test.each([
     ['a caller who is not its principal', {}, 'CallerNotAllowed'],
     ['a server that there is not', { server: 'sql-none' }, 'NotFound'],
-    ['a server that is not to be used', { server: 'sql-lost' }, 'ServerInaccessible'],
     ['a store that is away', { server: 'sql-away' }, 'StateUnavailable'],
-  ])('P3: %s: each item that has the form of an operation leaves the record of a single call', async (_name, change, code) => {
+  ])('P3: %s: one record tells of it, and of how many items there were', async (_name, change, code) => {
     const records: OperationRecord[] = [];
-    const context = code === 'ServerInaccessible' ? { ...stranger, caller: { ...stranger.caller, objectId } } : stranger;
-    const outcome = await batchAt(() => 0, records)({ ...request, ...change }, context);
+    const outcome = await batchAt(() => 0, records)({ ...request, size: 1000, ...change }, stranger);
     expect(outcome).toMatchObject({ ok: false, refusal: { code } });
-    const common = { operation: 'rewrap', caller: context.caller.objectId, outcome: code, keyId: null, attempts: [] };
+    const told = { operation: 'rewrap', database: null, items: 1000, requestId: 'r', outcome: code, keyId: null, attempts: [] };
+    expect(records).toMatchObject([{ ...told, caller: stranger.caller.objectId }]);
+  });
+
+  test('P3: a server of its own that is not to be used: each item that has the form of an operation leaves the record of a single call', async () => {
+    const records: OperationRecord[] = [];
+    const context = { ...stranger, caller: { ...stranger.caller, objectId } };
+    const outcome = await batchAt(() => 0, records)({ ...request, server: 'sql-lost' }, context);
+    expect(outcome).toMatchObject({ ok: false, refusal: { code: 'ServerInaccessible' } });
+    const common = { operation: 'rewrap', caller: objectId, outcome: 'ServerInaccessible', keyId: null, attempts: [] };
     expect(records).toMatchObject([
       { ...common, database: 'db-0', requestId: 'r/0' },
       { ...common, database: 'db-1', requestId: 'r/1' },
       { ...common, database: 'db-3', requestId: 'r/3' },
     ]);
+    expect(await batchAt(() => 0, null)({ ...request, server: 'sql-lost' }, context)).toMatchObject({
+      refusal: { code: 'StateUnavailable' },
+    });
+  });
+
+  test('P3: one whose body is not read leaves a record of what is known of it', async () => {
+    const records: OperationRecord[] = [];
+    const { refusal } = refuse('Throttled', 'too many');
+    expect(await roadsAt(() => 0, records).refuseBatch('sql-demo', refusal, stranger)).toEqual({ ok: false, refusal });
+    const told = {
+      operation: 'batch',
+      server: 'sql-demo',
+      database: null,
+      caller: 'other',
+      outcome: 'Throttled',
+      attempts: [],
+      requestId: 'r',
+    };
+    expect(records).toMatchObject([told]);
+    expect(await roadsAt(() => 0, null).refuseBatch('sql-demo', refusal, stranger)).toMatchObject({
+      refusal: { code: 'StateUnavailable' },
+    });
   });
 
   test('P3: what can be recorded nowhere is StateUnavailable', async () => {
@@ -187,21 +245,23 @@ describe('batch: refused as a whole', () => {
     expect(outcome).toMatchObject({ ok: false, refusal: { code: 'StateUnavailable' } });
   });
 
-  test('P3: over HTTP only items that could have been operations are recorded', async () => {
+  test('P3: over HTTP, and in the list of operations', async () => {
     const records: OperationRecord[] = [];
     const wire = testWire({ batch: batchAt(() => 0, records, 'another') });
-    const items = [good, { ...good, dek: '!' }, null, { ...good, database: 'stock' }];
-    const answer = await wire.call('batch', { params, body: { operation: 'wrap', items } });
+    const answer = await wire.call('batch', { params, body: { operation: 'wrap', items: [good, null, { ...good, database: 'stock' }] } });
     expect(answer.status).toBe(403);
-    expect(records.map(({ operation, database }) => [operation, database])).toEqual([
-      ['wrap', 'orders'],
-      ['wrap', 'stock'],
+    expect(records.map((record) => viewOperation({ ...record, instance: 'instance-1', number: 1 }))).toMatchObject([
+      { operation: 'wrap', database: null, items: 3, outcome: 'CallerNotAllowed' },
     ]);
   });
 });
 
 /** The road of batches to the servers sql-demo and sql-lost. Records are kept in `records`, or nowhere. */
-function batchAt(elapsed: () => number, records: OperationRecord[] | null = [], principalId = objectId): Roads['batch'] {
+function batchAt(...how: Parameters<typeof roadsAt>): Roads['batch'] {
+  return roadsAt(...how).batch;
+}
+
+function roadsAt(elapsed: () => number, records: OperationRecord[] | null = [], principalId = objectId): ReturnType<typeof createBatch> {
   const server = { name: 'sql-demo', principalId, state: 'online', clock: null };
   const registered = { links: [], databases: new Map(), incarnation: 'incarnation-1', revision: 1 };
   const registry = {
@@ -214,5 +274,5 @@ function batchAt(elapsed: () => number, records: OperationRecord[] | null = [], 
     },
   };
   const operations = { append: (record: OperationRecord) => records?.push(record) ?? null, instance: 'instance-1' };
-  return createBatch({ registry, operations, clock: { elapsed, now: () => 0 } } as never).batch;
+  return createBatch({ registry, operations, clock: { elapsed, now: () => 0 } } as never);
 }

@@ -1,7 +1,9 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { readBody, type WireRequest } from '../../src/http/body.ts';
+import { settled } from '../support/virtual-clock.ts';
 
 const limit = 64;
+const inTime = new Promise<never>(() => undefined);
 const json = '{"dek":"AAECAwQFBgcICQoLDA0ODw"}';
 
 /** A request whose body comes in these chunks, then ends, or breaks off. */
@@ -34,14 +36,77 @@ describe('C4: nothing that was received outlives its reading', () => {
   ])('a body %s', async (_name, chunks, how, outcome) => {
     const joined = vi.spyOn(Buffer, 'concat');
     onTestFinished(() => joined.mockRestore());
-    expect(await readBody(requestOf(chunks, how), limit)).toMatchObject(outcome);
+    expect(await readBody(requestOf(chunks, how), limit, inTime)).toMatchObject(outcome);
     const whole = joined.mock.results.map(({ value }) => value as Uint8Array);
     for (const chunk of [...chunks, ...whole]) expect(chunk.some((byte) => byte !== 0)).toBe(false);
   });
 
   test('a body that breaks off', async () => {
     const chunks = cut(json, 2);
-    await expect(readBody(requestOf(chunks, { breaks: true }), limit)).rejects.toThrow('broken off');
+    await expect(readBody(requestOf(chunks, { breaks: true }), limit, inTime)).rejects.toThrow('broken off');
     for (const chunk of chunks) expect(chunk.some((byte) => byte !== 0)).toBe(false);
+  });
+
+  test('C5: a body that is late is refused as that, and what came of it, before and after, is wiped', async () => {
+    const time = Promise.withResolvers<undefined>();
+    const chunks = cut(json, 2);
+    const held = heldBody();
+    const outcome = readBody({ ...requestOf([]), body: held.stream }, limit, time.promise);
+    held.send(chunks[0]!);
+    await settled();
+    time.resolve(undefined);
+    expect(await outcome).toMatchObject({ ok: false, refusal: { code: 'DeadlineExceeded', retryable: true } });
+    expect(chunks[0]!.some((byte) => byte !== 0)).toBe(false);
+    held.send(chunks[1]!);
+    await settled();
+    expect(chunks[1]!.some((byte) => byte !== 0)).toBe(false);
+  });
+
+  test('C5: a body that is late and then breaks off reaches nobody twice', async () => {
+    const held = heldBody();
+    const outcome = readBody({ ...requestOf([]), body: held.stream }, limit, Promise.resolve());
+    expect(await outcome).toMatchObject({ ok: false, refusal: { code: 'DeadlineExceeded' } });
+    held.breakOff();
+    await settled();
+  });
+});
+
+/** A body of which comes what is sent. */
+function heldBody() {
+  let controller: ReadableStreamDefaultController | undefined;
+  const stream = new ReadableStream({ start: (given) => void (controller = given) });
+  return {
+    stream,
+    send: (chunk: Uint8Array) => controller?.enqueue(chunk),
+    breakOff: () => controller?.error(new Error('broken off')),
+  };
+}
+
+describe('what a body may be made of: it is seen before it is parsed', () => {
+  const batchOf = (items: number, item: string) => `{"operation":"wrap","items":[${Array.from({ length: items }, () => item).join(',')}]}`;
+  const wide = 4 * 1024 * 1024;
+
+  test.each<[string, string, string]>([
+    ['brackets in brackets', `{"items":[${'['.repeat(20)}${']'.repeat(20)}]}`, 'is nested deeper than 8 levels'],
+    ['objects in objects, without an end', '{"a":'.repeat(9), 'is nested deeper than 8 levels'],
+    ['more values than any request has', batchOf(20_000, '1'), 'has more than 16384 parts'],
+    ['more empty objects than any request has', batchOf(9000, '{}'), 'has more than 16384 parts'],
+    ['an object of more fields than any request has', `{${'"a":1,'.repeat(17_000)}"b":1}`, 'has more than 16384 parts'],
+  ])('%s', async (_what, text, detail) => {
+    const parsed = vi.spyOn(JSON, 'parse');
+    onTestFinished(() => parsed.mockRestore());
+    const outcome = await readBody(requestOf([new TextEncoder().encode(text)]), wide, inTime);
+    expect(outcome).toMatchObject({ ok: false, refusal: { code: 'InvalidRequest', detail: `body: ${detail}` } });
+    expect(parsed).not.toHaveBeenCalled();
+  });
+
+  test.each<[string, string]>([
+    ['a full batch', batchOf(1000, '{"database":"a","wrappedDek":"b","thumbprint":"c","algorithm":"d"}')],
+    ['a batch that is too large by as much again', batchOf(2000, '{"database":"a","wrappedDek":"b","thumbprint":"c","algorithm":"d"}')],
+    ['brackets and commas in texts, also behind quotes that are escaped', JSON.stringify({ a: `"${'[,{'.repeat(20_000)}\\`, b: '\\"[' })],
+    ['objects beside one another', batchOf(20, '{"a":[[]]}')],
+  ])('%s is parsed', async (_what, text) => {
+    const outcome = await readBody(requestOf([new TextEncoder().encode(text)]), wide, inTime);
+    expect(outcome).toEqual({ ok: true, value: JSON.parse(text) as unknown });
   });
 });

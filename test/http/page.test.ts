@@ -86,6 +86,17 @@ function aStatus(): Status {
       }),
       aVaultOf('kv-new', { lastHour: { ...anHour(false), rate: Array<null>(60).fill(null), circuit: Array<null>(60).fill(null) } }),
     ],
+    latchedLinks: {
+      total: 4,
+      items: ['sql-a', 'sql-b', 'sql-c', 'sql-d'].map((server) => ({
+        server,
+        keyId: 'https://kv-latched.vault.azure.net/keys/tde-key/1',
+        vault: 'kv-latched',
+        status: server === 'sql-d' ? 'suspected' : 'confirmed',
+        class: 'revoked',
+        since: ago(minute),
+      })),
+    },
     audit: {
       slot: '2026-11-22T06:00:00Z',
       startedAt: ago(2 * minute),
@@ -267,6 +278,25 @@ describe.skipIf(chromiumPath === undefined)(`the status page in Chromium${withou
     ]);
     expect(await coloured('kv-well').evaluateAll(textsAndKinds)).toEqual([['Circuit closed', 'word good']]);
     expect(await page.locator('#rest li', { hasText: 'Permission audit' }).textContent()).toContain('GET /v1/audits/2026-11-22T06:00:00Z');
+    await page.context().close();
+  });
+
+  test('the worst latches of a vault are named in its card, and how many more there are', async () => {
+    const linesOf = async (page: Page, vault: string) =>
+      (await page.locator('#vaults li', { hasText: vault }).locator('p.soft').allTextContents()).slice(1);
+    const { page } = await open(`/status#token=${token}`);
+    await page.getByRole('heading', { name: 'kv-well' }).waitFor();
+    expect(await linesOf(page, 'kv-latched')).toEqual([
+      ...['sql-a', 'sql-b', 'sql-c'].map((server) => expect.stringMatching(`^${server}: key tde-key, confirmed since .*\\d`) as string),
+      'and 1 more: GET /v1/status',
+    ]);
+    expect(await linesOf(page, 'kv-well')).toEqual([]);
+    // As a broker of an earlier version answers, in a rollout.
+    const { latchedLinks: _none, ...earlier } = aStatus();
+    status = earlier as Status;
+    await page.reload();
+    await page.getByRole('heading', { name: 'kv-well' }).waitFor();
+    expect(await linesOf(page, 'kv-latched')).toEqual([]);
     await page.context().close();
   });
 

@@ -28,6 +28,16 @@ describe('every route', () => {
     else expect(z.safeParse(schema, answer.json).error?.issues).toBeUndefined();
   });
 
+  test('P3: a page of a log says what it lacks, and where', async () => {
+    const wire = testWire(goodRoads);
+    expect((await wire.call('listEvents', good['listEvents'])).json['unreadable']).toBeNull();
+    expect((await wire.call('listOperations', good['listOperations'])).json['unreadable']).toEqual({
+      rows: 2,
+      from: '2026-11-22T06:00:00.000Z',
+      to: '2026-11-22T06:00:00.005Z',
+    });
+  });
+
   test.each(routes.filter((route) => route.who !== 'anyone').map((route) => [route.id]))(
     '%s refuses callers without token, and without its role',
     async (id) => {

@@ -1,6 +1,7 @@
 import { createServer, request as send, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
+import { batchLineRules } from '../../src/http/batch-line.ts';
 import { createReadJson } from '../../src/http/read-json.ts';
 import { routes } from '../../src/http/routes.ts';
 import { good, goodRoads } from '../support/wire-cases.ts';
@@ -22,9 +23,9 @@ async function listen(listener: RequestListener): Promise<number> {
 }
 
 /** Hands requests to the wire as the Functions library does in streaming mode: the socket's own stream becomes the body. */
-async function listenWire(): Promise<number> {
+async function listenWire(id = 'wrap'): Promise<number> {
   const wire = testWire(goodRoads);
-  const route = routes.find(({ id }) => id === 'wrap')!;
+  const route = routes.find((one) => one.id === id)!;
   return listen((incoming, outgoing) => {
     const headers = incoming.headers as Record<string, string>;
     const native = new Request('http://localhost/', {
@@ -33,7 +34,7 @@ async function listenWire(): Promise<number> {
       body: incoming as unknown as ReadableStream,
       duplex: 'half',
     });
-    const request = { headers: native.headers, params: good['wrap']?.params ?? {}, query: new URLSearchParams(), body: native.body };
+    const request = { headers: native.headers, params: good[id]?.params ?? {}, query: new URLSearchParams(), body: native.body };
     void wire.handle(route, request as Parameters<typeof wire.handle>[1]).then((answer: Received) => {
       outgoing.writeHead(answer.status, answer.headers).end(answer.text);
     });
@@ -81,6 +82,26 @@ describe('over a socket', () => {
     }
     const answer = await sendChunks(port, endless());
     expect([answer.status, (JSON.parse(answer.text) as { code: string }).code]).toEqual([413, 'PayloadTooLarge']);
+  });
+});
+
+describe('over a socket: batches', () => {
+  /** Sends the beginning of a body, and goes away once it has come. */
+  function sendAndLeave(port: number): Promise<void> {
+    return new Promise((resolve) => {
+      const headers = { authorization: 'Bearer KeyBroker.Host', 'content-type': 'application/json' };
+      const outgoing = send({ port, host: '127.0.0.1', method: 'POST', path: '/', headers });
+      outgoing.on('error', () => undefined);
+      outgoing.on('close', resolve);
+      outgoing.write('{"operation":"wrap",', () => setImmediate(() => outgoing.destroy()));
+    });
+  }
+
+  test('C5: callers that go away in the middle of their bodies give up their turns', async () => {
+    const port = await listenWire('batch');
+    for (let gone = 0; gone < batchLineRules.atOnceOfOne; gone += 1) await sendAndLeave(port);
+    const answer = await sendChunks(port, [Buffer.from(JSON.stringify(good['batch']?.body))]);
+    expect(answer.status).toBe(200);
   });
 });
 

@@ -39,6 +39,7 @@ interface StatusBody {
     readonly notOnline: PageBody<{ readonly name: string; readonly state: string; readonly clock: object | null }>;
   };
   readonly vaults: readonly { readonly name: string; readonly latches: { readonly suspected: number; readonly confirmed: number } }[];
+  readonly latchedLinks: { readonly total: number; readonly items: readonly object[] };
   readonly audit: { readonly slot: string } | null;
   readonly oldestProof: { readonly provenAt: string } | null;
   readonly undeliveredEvents: { readonly count: number };
@@ -235,6 +236,8 @@ describe('the status document', () => {
     expect(status.servers.notOnline.items).toContainEqual(expect.objectContaining({ name, state: 'pendingValidation', clock: null }));
     expect(status.servers.byState['pendingValidation']).toBeGreaterThanOrEqual(1);
     expect(status.vaults.find((vault) => vault.name === fleet.west.name)?.latches).toEqual({ suspected: 1, confirmed: 0, unknown: 0 });
+    const latched = { server: fleet.server, vault: fleet.west.name, status: 'suspected', class: 'revoked' };
+    expect(status.latchedLinks.items).toContainEqual(expect.objectContaining(latched));
     expect(status.audit?.slot).toBe(newest.slot);
     expect(status.oldestProof).not.toBeNull();
     expect(status.undeliveredEvents.count).toBe(0);

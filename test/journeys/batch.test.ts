@@ -121,7 +121,7 @@ describe('a batch', () => {
     expect(await traveller.calls(fleet.west)).toEqual([]);
   });
 
-  it('P3: of a stranger is refused as a whole, and an auditor sees each item that was asked for', async (context) => {
+  it('P3: of a stranger is refused as a whole, and an auditor sees in one record who asked for how many', async (context) => {
     const traveller = journeys.begin(context);
     const fleet = await traveller.fleet();
     const other = await traveller.fleet({ vaults: fleet });
@@ -129,15 +129,12 @@ describe('a batch', () => {
     const call = `POST /v1/servers/${fleet.server}/batch`;
     const { status, body } = await traveller.asHost(other.server, call, { operation: 'wrap', items });
     expect({ status, code: body.code }).toEqual({ status: 403, code: 'CallerNotAllowed' });
-    const records = await until('150 records', async () => {
+    const records = await until('the record', async () => {
       const page = await traveller.as<PageBody<object>>('Auditor', `GET /v1/operations?server=${fleet.server}&limit=1000`);
-      return page.body.items.length === 150 ? page.body.items : undefined;
+      return page.body.items.length > 0 ? page.body.items : undefined;
     });
-    const common = { caller: other.principalId, operation: 'wrap', outcome: 'CallerNotAllowed', keyId: null, attempts: [] };
-    for (const record of records) expect(record).toMatchObject(common);
-    expect(new Set(records.map((record) => (record as { database: string }).database))).toEqual(
-      new Set(items.map(({ database }) => database)),
-    );
+    const refused = { caller: other.principalId, operation: 'wrap', database: null, items: 150, outcome: 'CallerNotAllowed', keyId: null };
+    expect(records).toMatchObject([{ ...refused, attempts: [] }]);
     expect(await traveller.calls(fleet.west)).toEqual([]);
   });
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { millis } from '../../src/domain/time.ts';
-import { limitOf, serviceCost, shapeAt, shapeName } from '../../src/policy/rate.ts';
+import { dearestCosts, limitOf, serviceCost, shapeAt, shapeName } from '../../src/policy/rate.ts';
 import { rules } from '../support/admission-fleet.ts';
 
 test.each([
@@ -18,6 +18,12 @@ test.each([
 
 test('B2: a shorter window takes fewer operations', () => {
   expect(serviceCost('RSA-HSM/3072', { ...rules, windowMs: millis(5000) })).toBe(5000);
+});
+
+test('B2: limits that are set hold in the place of those that are documented', () => {
+  const raised = { ...rules, serviceLimits: { ...rules.serviceLimits, 'RSA-HSM/3072': 1000, 'RSA/4096': 100 } };
+  expect(['RSA-HSM/3072', 'RSA/4096', 'EC/0'].map((shape) => serviceCost(shape, raised))).toEqual([1250, 12_500, 12_500]);
+  expect(dearestCosts(raised)).toEqual({ linked: 1250, any: 12_500 });
 });
 
 test('B2: the service sets no limit to a Managed HSM, whatever the key', () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Slowdown } from '../../src/domain/budget.ts';
 import { instant, millis } from '../../src/domain/time.ts';
 import type { RowView } from '../../src/policy/lease.ts';
-import { budgetFactor, joined, passedOn, throttledAt } from '../../src/policy/slowdown.ts';
+import { budgetFactor, joined, passedOn, shownFactor, throttledAt } from '../../src/policy/slowdown.ts';
 
 /** A vault that answered 429 at monotonic 0. */
 function view(step: number, factor: number): RowView {
@@ -31,8 +31,14 @@ describe('F7: the budget after a 429', () => {
     expect(budgetFactor(view(step, 0.5), elapsed)).toBeCloseTo(factor, 9);
   });
 
+  test('F7: who reads the budget during the back-off sees what there will be at its end', () => {
+    expect([0, 999, 1000, 6000, 11_000, 60_000].map((elapsed) => shownFactor(view(0, 0.5), elapsed))).toEqual([0.5, 0.5, 0.5, 0.75, 1, 1]);
+    expect(shownFactor({ slowdown: null }, 0)).toBe(1);
+  });
+
   test('F7: without a 429 the budget is whole', () => {
     expect(budgetFactor(null, 0)).toBe(1);
+    expect(shownFactor(null, 0)).toBe(1);
   });
 });
 

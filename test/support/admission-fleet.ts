@@ -1,4 +1,5 @@
 import { createAdmission } from '../../src/broker/admission.ts';
+import { documentedLimits } from '../../src/domain/service-limits.ts';
 import { millis } from '../../src/domain/time.ts';
 import { serviceCost, serviceUnits, shapeName } from '../../src/policy/rate.ts';
 import type { RateRules } from '../../src/policy/rate.ts';
@@ -13,6 +14,7 @@ import type { VirtualClock } from './virtual-clock.ts';
 export const rules: RateRules = {
   points: 1000,
   windowMs: millis(10_000),
+  serviceLimits: documentedLimits,
   serviceShare: 0.8,
   probeShare: 0.05,
   leaseMs: millis(1000),

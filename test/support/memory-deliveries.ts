@@ -25,7 +25,8 @@ export function createMemoryDeliveries(store: MemoryStore): Deliveries {
       }
     },
     async deadLetters(webhook, limit) {
-      return (await store.list<DeadLetter>(deadPrefix(webhook))).slice(0, limit);
+      const letters = await store.list<DeadLetter>(deadPrefix(webhook));
+      return letters.toSorted((a, b) => a.diedAt - b.diedAt).slice(-limit);
     },
   };
 }

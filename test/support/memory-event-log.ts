@@ -28,7 +28,7 @@ export function createMemoryEventLog(store: MemoryStore): EventLog {
           (after === null || key > after) && (since === null || event.time >= since) && (subject === null || event.subject === subject),
       );
       const shown = found.slice(0, limit);
-      return { items: shown.map(({ event }) => event), next: found.length > limit ? (shown.at(-1)?.key ?? null) : null };
+      return { items: shown.map(({ event }) => event), next: found.length > limit ? (shown.at(-1)?.key ?? null) : null, unreadable: [] };
     },
     isCursor: (text) => text.startsWith(prefix),
     sweep: () => Promise.resolve(null),

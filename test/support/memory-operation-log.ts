@@ -52,7 +52,8 @@ export function createMemoryOperationLog(store: MemoryStore, { instance, log, qu
         );
       const shown = found.slice(0, limit);
       const last = shown.at(-1);
-      return { items: shown.map(({ item }) => item), next: found.length > limit && last !== undefined ? String(last.index) : null };
+      const next = found.length > limit && last !== undefined ? String(last.index) : null;
+      return { items: shown.map(({ item }) => item), next, unreadable: [] };
     },
   };
 }

@@ -6,7 +6,7 @@ import type { Finding } from '../../src/domain/finding.ts';
 import { Dek } from '../../src/domain/dek.ts';
 import { parseKeyId, parseThumbprint } from '../../src/domain/key.ts';
 import type { NumberedRecord } from '../../src/domain/operation.ts';
-import { instant, millis, minutes } from '../../src/domain/time.ts';
+import { instant, millis, minutes, plus } from '../../src/domain/time.ts';
 import { objectId } from './wire.ts';
 
 export const thumbprint = parseThumbprint('NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs')!;
@@ -147,6 +147,7 @@ const links = { links: [link, { ...link, keyId: standbyKeyId, role: 'standby' as
 
 /** Roads on which all goes well. */
 export const goodRoads: Partial<Roads> = {
+  refuseBatch: (_server, refusal) => Promise.resolve({ ok: false, refusal }),
   putVault: () => Promise.resolve(done({ created: true, value: vault })),
   getVault: () => Promise.resolve(done(vault)),
   listVaults: () => Promise.resolve(done({ items: [vault], next: 'kv-west' })),
@@ -172,9 +173,13 @@ export const goodRoads: Partial<Roads> = {
     ),
   listEvents: () =>
     Promise.resolve(
-      done({ items: [{ id: 'e1', type: 'keybroker.server.state', subject: 'sql-demo', time: at, data: { to: 'atRisk' } }], next: null }),
+      done({
+        items: [{ id: 'e1', type: 'keybroker.server.state', subject: 'sql-demo', time: at, data: { to: 'atRisk' } }],
+        next: null,
+        unreadable: [],
+      }),
     ),
-  listOperations: () => Promise.resolve(done({ items: [record], next: null })),
+  listOperations: () => Promise.resolve(done({ items: [record], next: null, unreadable: [at, plus(at, millis(5))] })),
   listAudits: () => Promise.resolve(done({ items: [audit, { ...audit, finishedAt: at }], next: audit.slot })),
   getAudit: () => Promise.resolve(done(auditWithFindings)),
   startAudit: () => Promise.resolve(done({ ...audit, findings: { items: [], next: null } })),
@@ -216,6 +221,10 @@ export const goodRoads: Partial<Roads> = {
           notOnline: { items: [server], next: 'sql-demo' },
         },
         vaults: [{ ...vault, latches: { suspected: 1, confirmed: 0, unknown: 0 }, outageSince: at, failoverSince: null, lastHour }],
+        latchedLinks: {
+          total: 2,
+          items: [{ server: 'sql-demo', keyId, vault: 'kv-west', status: 'suspected', class: 'revoked', since: at }],
+        },
         audit,
         oldestProof: { server: 'sql-demo', keyId, vault: 'kv-west', provenAt: at },
         undelivered: { count: 1, oldestAt: at, dead: 0, webhooks: [], deadLetters: [] },

@@ -1,8 +1,9 @@
 import type { DeadLetter, DeliveryState } from '../../domain/delivery.ts';
 import type { Deliveries } from '../../ports/deliveries.ts';
 import { compareAndSet } from './compare-and-set.ts';
+import { createReadReadable } from './readable-rows.ts';
 import { hashKey, jsonColumns, jsonValue, timeKey } from './rows.ts';
-import { chunks, type Row, type Store } from './table.ts';
+import { chunks, type Row, type Store, type Tell } from './table.ts';
 
 const stateKey = 'state';
 /** Row keys of dead letters: from `dead:` to below `dead;`. */
@@ -17,9 +18,13 @@ export function deadLetterToRow(webhook: string, letter: DeadLetter): Row {
   return { partition: webhook, row: `${deadRows.from}${timeKey(time)}:${hashKey(id)}`, columns: jsonColumns(letter) };
 }
 
-/** Deliveries in table `deliveries`: a partition a webhook, with a row of its state and one a dead letter. */
-export function createDeliveries(store: Store): Deliveries {
+/**
+ * Deliveries in table `deliveries`: a partition a webhook, with a row of its state and one a dead letter.
+ * @param tell hears once of each dead letter that cannot be read.
+ */
+export function createDeliveries(store: Store, tell: Tell = () => undefined): Deliveries {
   const table = store.table('deliveries');
+  const readLetters = createReadReadable(table, 'an event that was given up cannot be read', tell);
   return {
     async read(webhook) {
       const row = await table.get({ partition: webhook, row: stateKey });
@@ -41,8 +46,8 @@ export function createDeliveries(store: Store): Deliveries {
     },
 
     async deadLetters(webhook, limit) {
-      const { rows } = await table.list({ partition: webhook, ...deadRows }, limit);
-      return rows.map((row) => jsonValue<DeadLetter>(row));
+      const { values } = await readLetters({ partition: webhook, ...deadRows }, (row) => jsonValue<DeadLetter>(row));
+      return values.toSorted((a, b) => a.diedAt - b.diedAt).slice(-limit);
     },
   };
 }

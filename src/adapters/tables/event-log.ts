@@ -1,12 +1,12 @@
 import type { BrokerEvent } from '../../domain/event.ts';
-import { instant } from '../../domain/time.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { EventLog } from '../../ports/events.ts';
-import { dayOf, eventKey, eventKeyForm, eventRow, oldestWaitedFor, type KeyedEvent } from './event-rows.ts';
+import { dayOf, eventKey, eventKeyForm, eventRow, type KeyedEvent } from './event-rows.ts';
 import { createOutbox, type Outbox } from './outbox.ts';
+import { createTold } from './readable-rows.ts';
 import { jsonValue, timeKey } from './rows.ts';
 import { scanPage } from './scan.ts';
-import { chunks, type LeftOut, type RowKey, type Store, type Tell } from './table.ts';
+import { chunks, type LeaveOut, type RowKey, type Store, type Tell } from './table.ts';
 
 /** A cursor of the event log: day and row key of the last event seen. */
 const cursorForm = new RegExp(String.raw`^(\d{4}-\d{2}-\d{2})~(${eventKeyForm})$`);
@@ -32,13 +32,10 @@ export function createEventLog(
   tell: Tell = () => undefined,
 ): EventLog & { readonly outbox: Outbox } {
   const table = store.table('events');
-  /** Row keys of events that were met and cannot be read. */
-  const unread = new Set<string>();
-
-  function leaveOut({ row, reason }: LeftOut): void {
-    if (!unread.has(row)) tell('error', 'an event of the log cannot be read', { row, reason });
-    unread.add(row);
-  }
+  const told = createTold();
+  const leaveOut: LeaveOut = ({ row, reason }) => {
+    if (told.isNew(row)) tell('error', 'an event of the log cannot be read', { row, reason });
+  };
 
   async function publish(keyed: readonly KeyedEvent[]): Promise<void> {
     const days = Map.groupBy(keyed.map(eventRow), (row) => row.partition);
@@ -54,14 +51,11 @@ export function createEventLog(
   return {
     outbox,
     publish: (events) => publish(events.map((event) => ({ key: eventKey(event), event }))),
-    async sweep() {
-      const waiting = [await outbox.sweep(), oldestWaitedFor(unread, clock.now())].filter((since) => since !== null);
-      return waiting.length === 0 ? null : instant(Math.min(...waiting));
-    },
+    sweep: () => outbox.sweep(),
     isCursor: isEventCursor,
     async page({ after, limit, since, subject }) {
       const start = after === null ? startAt(since) : positionOf(after);
-      if (start === undefined) return { items: [], next: null };
+      if (start === undefined) return { items: [], next: null, unreadable: [] };
       return scanPage<BrokerEvent>(table, {
         start,
         limit,
@@ -70,7 +64,7 @@ export function createEventLog(
         unpack(row) {
           if (after !== null && row.partition === start.partition && row.row === start.row) return [];
           const event = jsonValue<BrokerEvent>(row);
-          unread.delete(row.row);
+          told.forget(row.row);
           const wanted = (since === null || event.time >= since) && (subject === null || event.subject === subject);
           return wanted ? [{ item: event, cursor: cursorOf(row) }] : [];
         },

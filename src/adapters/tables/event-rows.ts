@@ -12,6 +12,11 @@ export interface KeyedEvent {
 /** Row keys of the log, as the source of a regular expression. */
 export const eventKeyForm = String.raw`\d{15}(?:~\d{2})?:[A-Za-z0-9_-]{22}`;
 
+/*
+ * Rollout, double event keys: an older broker published what it swept under the key without a number, whatever key it had waited under. Where
+ * that is an event that a newer one announced, both may store it, and the log holds it twice. Readers know events by their id.
+ */
+
 /**
  * By time, by its number among the events of its change, and by id, so that an event stored twice is stored once. The first of a change, and
  * one without a change, has no number: so were the keys of all events once, and `:` sorts before `~`.

@@ -3,8 +3,9 @@ import type { Instant } from '../../domain/time.ts';
 import type { FleetMinute, History } from '../../ports/history.ts';
 import { Unreadable } from '../../ports/store.ts';
 import { compareAndSet } from './compare-and-set.ts';
+import { createReadReadable } from './readable-rows.ts';
 import { jsonColumns, jsonValue } from './rows.ts';
-import type { Row, RowKey, Store, Table, Write } from './table.ts';
+import type { Row, RowKey, Store, Table, Tell, Write } from './table.ts';
 
 const partition = 'minutes';
 const minutesKept = 60;
@@ -18,9 +19,13 @@ export function minuteToRow(minute: FleetMinute): Row {
   return { ...keyOf(minute.at), columns: jsonColumns(minute) };
 }
 
-/** The last hour in table `history`: one partition, a ring of sixty rows. */
-export function createHistory(store: Store): History {
+/**
+ * The last hour in table `history`: one partition, a ring of sixty rows.
+ * @param tell hears once of each minute that cannot be read.
+ */
+export function createHistory(store: Store, tell: Tell = () => undefined): History {
   const table = store.table('history');
+  const readReadable = createReadReadable(table, 'a minute of the last hour cannot be read', tell);
   return {
     change: (at, decide) =>
       compareAndSet(table, async () => {
@@ -29,8 +34,7 @@ export function createHistory(store: Store): History {
         return { result: undefined, writes: [over(next)] };
       }),
     async read() {
-      const { rows } = await table.list({ partition });
-      return rows.map((row) => jsonValue<FleetMinute>(row));
+      return (await readReadable({ partition }, (row) => jsonValue<FleetMinute>(row))).values;
     },
   };
 }

@@ -3,11 +3,12 @@ import { millis, minutes, type Millis } from '../../domain/time.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { OperationLog } from '../../ports/operation-log.ts';
 import { createGroupCommit } from './group-commit.ts';
-import { isOperationCursor, fromCursor, hourOf, rowToRecords, toCursor } from './operation-rows.ts';
+import { behindRow, isOperationCursor, fromCursor, hourOf, rowToRecords, toCursor } from './operation-rows.ts';
+import { createTold } from './readable-rows.ts';
 import { createRecordQueue } from './record-queue.ts';
 import { timeKey } from './rows.ts';
 import { scanPage } from './scan.ts';
-import type { RowKey, Store } from './table.ts';
+import type { LeaveOut, RowKey, Store, Tell } from './table.ts';
 
 export interface OperationLogOptions {
   readonly clock: Clock;
@@ -19,6 +20,8 @@ export interface OperationLogOptions {
   readonly commitMs?: Millis;
   /** How many records may wait in memory; default 10,000. */
   readonly queueLength?: number;
+  /** Hears once of each row that a page leaves out since it cannot be read; default: nobody does. */
+  readonly tell?: Tell;
 }
 
 /** Clocks are set back by small amounts: a record may be stored under an hour before its own time. */
@@ -30,9 +33,13 @@ const clockSetBack = minutes(1);
  */
 export function createOperationLog(store: Store, options: OperationLogOptions): OperationLog & { close(): Promise<void> } {
   const table = store.table('operations');
-  const { clock, instance, log, commitMs = millis(200), queueLength = 10_000 } = options;
+  const { clock, instance, log, commitMs = millis(200), queueLength = 10_000, tell = () => undefined } = options;
   const queue = createRecordQueue({ instance, log, queueLength });
   const commit = createGroupCommit(table, queue, { clock, instance, waitMs: millis(commitMs / 2) });
+  const told = createTold();
+  const leaveOut: LeaveOut = ({ row, reason }) => {
+    if (told.isNew(row)) tell('error', 'records of key operations cannot be read', { row, reason });
+  };
 
   return {
     instance,
@@ -43,14 +50,17 @@ export function createOperationLog(store: Store, options: OperationLogOptions): 
     isCursor: isOperationCursor,
     async page({ after, limit, since, server }) {
       const cursor = after === null ? undefined : fromCursor(after);
-      if (after !== null && cursor === undefined) return { items: [], next: null };
+      if (after !== null && cursor === undefined) return { items: [], next: null, unreadable: [] };
       return scanPage<NumberedRecord>(table, {
         start: cursor ?? startAt(since),
         limit,
-        behind: (row) => toCursor(row, rowToRecords(row).length),
+        behind: behindRow,
+        leaveOut,
         unpack: (row) => {
+          const records = rowToRecords(row);
+          told.forget(row.row);
           const seen = cursor !== undefined && row.partition === cursor.partition && row.row === cursor.row ? cursor.index : -1;
-          return rowToRecords(row)
+          return records
             .map((item, index) => ({ item, index, cursor: toCursor(row, index) }))
             .filter(
               ({ item, index }) => index > seen && (since === null || item.at >= since) && (server === null || item.server === server),

@@ -72,6 +72,11 @@ export function toCursor({ partition, row }: RowKey, index: number): string {
   return `${partition}~${row}~${index}`;
 }
 
+/** The cursor behind all records of a row, also of one that cannot be read: no row holds as many. */
+export function behindRow(key: RowKey): string {
+  return toCursor(key, 9_999_999);
+}
+
 export function fromCursor(cursor: string): (RowKey & { readonly index: number }) | undefined {
   const [, partition, row, index] = cursorForm.exec(cursor) ?? [];
   if (partition === undefined || row === undefined || index === undefined) return undefined;

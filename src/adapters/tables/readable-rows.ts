@@ -17,6 +17,30 @@ export type ReadReadable = <T>(
   limit?: number,
 ) => Promise<Readable<T>>;
 
+/** Remembers of what the log was told. */
+export interface Told {
+  /** Whether it was not told of this yet; then it counts as told. */
+  isNew(name: string): boolean;
+  forget(name: string): void;
+}
+
+/** So much is remembered; what was told first is forgotten first, and told again where it is met again. */
+const mostTold = 10_000;
+
+export function createTold(): Told {
+  const told = new Set<string>();
+  return {
+    isNew(name) {
+      if (told.has(name)) return false;
+      const [first] = told;
+      if (told.size >= mostTold && first !== undefined) told.delete(first);
+      told.add(name);
+      return true;
+    },
+    forget: (name) => void told.delete(name),
+  };
+}
+
 /**
  * For lists of which nothing is decided that a missing row could make wrong. What is left out is told to the log once, until it can be read again.
  * @param what the message, which says what a row of this list is.
@@ -28,7 +52,11 @@ export function createReadReadable(table: Table, what: string, tell: Tell): Read
   function tellOnce(partition: string, leftOut: ReadonlyMap<string, LeftOut>, isBeyond: (row: string) => boolean): void {
     const known = told.get(partition) ?? new Set();
     for (const { row, reason } of leftOut.values()) if (!known.has(row)) tell('error', what, { partition, row, reason });
-    told.set(partition, new Set([...[...known].filter(isBeyond), ...leftOut.keys()]));
+    const left = new Set([...[...known].filter(isBeyond), ...leftOut.keys()]);
+    told.delete(partition);
+    if (left.size > 0) told.set(partition, left);
+    const [first] = told.keys();
+    if (told.size > mostTold && first !== undefined) told.delete(first);
   }
 
   return async <T>(query: Omit<PartitionQuery, 'leaveOut'>, valueOf: (row: StoredRow) => T, limit = Infinity): Promise<Readable<T>> => {
@@ -67,18 +95,15 @@ export function createTellOnce(
   what: string,
   tell: Tell,
 ): <T>(name: string, read: () => Promise<T>) => Promise<T> {
-  const told = new Set<string>();
+  const told = createTold();
 
   return async (name, read) => {
     try {
       const value = await read();
-      told.delete(name);
+      told.forget(name);
       return value;
     } catch (error) {
-      if (error instanceof Unreadable && !told.has(name)) {
-        told.add(name);
-        tell('error', what, { [kind]: name, reason: error.message });
-      }
+      if (error instanceof Unreadable && told.isNew(name)) tell('error', what, { [kind]: name, reason: error.message });
       throw error;
     }
   };

@@ -21,7 +21,12 @@ export interface RegistryCopy {
   concerned(): Iterable<string>;
   vault(name: string): Vault | undefined;
   vaults(): readonly Vault[];
-  keepVaults(order: Order, vaults: readonly Vault[]): void;
+  /**
+   * Keeps what the store said of all vaults. One that cannot be read stays as it was last: it is in service, and what is registered of a vault
+   * never changes.
+   * @returns the vaults as this reading knows them.
+   */
+  keepVaults(order: Order, read: readonly Vault[], unreadable: readonly string[]): readonly Vault[];
   /** Whether the vaults were ever read. */
   knowsVaults(): boolean;
 }
@@ -57,11 +62,13 @@ export function createRegistryCopy(): RegistryCopy {
     concerned: () => [...underWay.keys(), ...[...servers].filter(([, { registered }]) => registered !== undefined).map(([name]) => name)],
     vault: (name) => vaultsByName.get(name),
     vaults: () => vaults,
-    keepVaults(order, read) {
-      if (order < vaultsOrder) return;
+    keepVaults(order, read, unreadable) {
+      const known = [...read, ...unreadable.flatMap((name) => vaultsByName.get(name) ?? [])];
+      if (order < vaultsOrder) return known;
       vaultsOrder = order;
-      vaults = read;
-      vaultsByName = new Map(read.map((vault) => [vault.name, vault]));
+      vaults = known;
+      vaultsByName = new Map(known.map((vault) => [vault.name, vault]));
+      return known;
     },
     knowsVaults: () => vaultsOrder > 0,
   };

@@ -52,9 +52,8 @@ export function createRegistry(
 
   async function readVaults(): Promise<readonly Vault[]> {
     const order = copy.begin();
-    const { values } = await readVaultRows(readVaultList);
-    copy.keepVaults(order, values);
-    return values;
+    const { vaults, unreadable } = await readVaultRows(readVaultList);
+    return copy.keepVaults(order, vaults, unreadable);
   }
 
   const refresh = createRefresh({ clock, feed, copy, readServer: servers.read, readVaults });

@@ -2,7 +2,7 @@ import { StoreAway } from '../../ports/store.ts';
 import type { Vault } from '../../domain/vault.ts';
 import type { VaultAddress } from '../../ports/registry.ts';
 import { hashKey, jsonColumns, jsonValue } from './rows.ts';
-import { naming, type Readable, type ReadReadable } from './readable-rows.ts';
+import { naming, type ReadReadable } from './readable-rows.ts';
 import type { Row, RowKey, Table } from './table.ts';
 
 const partition = 'vaults';
@@ -25,8 +25,12 @@ export function vaultToRows(vault: Vault): readonly [Row, Row] {
   ];
 }
 
-export function readVaultRows(read: ReadReadable): Promise<Readable<Vault>> {
-  return read({ partition, ...nameRows }, (row) => jsonValue<Vault>(row));
+/** The vaults that can be read, and the names of those that cannot. */
+export async function readVaultRows(
+  read: ReadReadable,
+): Promise<{ readonly vaults: readonly Vault[]; readonly unreadable: readonly string[] }> {
+  const { values, leftOut } = await read({ partition, ...nameRows }, (row) => jsonValue<Vault>(row));
+  return { vaults: values, unreadable: [...leftOut.keys()].map((row) => row.slice(nameRows.from.length)) };
 }
 
 /** The vault of this name or URI; undefined: there is none. Rejects with `Unreadable`, which names it, where it cannot be read. */

@@ -157,13 +157,21 @@ function vaultCard(vault, rank) {
   const ms = (value) => (value === null ? '–' : value + ' ms');
   return make('li', { class: 'card ' + ['bad', 'warn', 'good'][rank] }, make('h3', null, name), make('p', { class: 'word ' + { closed: outageSince ? 'bad' : 'good', open: 'bad', halfOpen: 'warn' }[circuit.state] }, word),
     make('p', { class: 'soft' }, region + ' · ' + Math.round((100 * rate.used) / rate.limit) + ' % of the rate, ' + association.used + ' of ' + association.limit + ' points · p50 ' + ms(latencyMs.p50) + ', p99 ' + ms(latencyMs.p99)),
-    latchLine(latches),
+    latchLine(latches), ...latchedHere(name, latches.confirmed + latches.suspected),
     picture(vault), make('div', { class: 'scale', 'aria-hidden': 'true' }, make('span', null, '1 h ago'), make('span', null, 'rate used, circuit below'), make('span', null, 'now')));
 }
 
 function latchLine({ confirmed, suspected, unknown }) {
   const said = [confirmed > 0 && many(confirmed, 'confirmed latch', 'confirmed latches'), suspected > 0 && many(suspected, 'suspected latch', 'suspected latches'), unknown > 0 && many(unknown, 'row', 'rows') + ' of access that cannot be read: no failover'].filter(Boolean);
   return make('p', said.length === 0 ? null : { class: 'word ' + (confirmed + unknown > 0 ? 'bad' : 'warn') }, said.length === 0 ? 'No latches' : said.join(', '));
+}
+
+// The worst of them; a broker of an earlier version names none.
+function latchedHere(name, all) {
+  const here = (shown.latchedLinks?.items ?? []).filter(({ vault }) => vault === name).slice(0, 3);
+  const lines = here.map(({ server, keyId, status, since }) => server + ': key ' + keyId.split('/')[4] + ', ' + status + ' since ' + new Date(since).toLocaleString());
+  if (lines.length > 0 && all > lines.length) lines.push('and ' + (all - lines.length) + ' more: GET /v1/status');
+  return lines.map((line) => make('p', { class: 'soft' }, line));
 }
 
 // A column a minute: how much of the rate was used, and below it the circuit. Minutes in which nobody looked stay empty.

@@ -1,6 +1,7 @@
 import type { Registered } from '../../broker/roads.ts';
 import { done, type Outcome } from '../../domain/refusal.ts';
-import type { Page, PageRequest } from '../../ports/events.ts';
+import { toRfc3339 } from '../../domain/time.ts';
+import type { LogPage, Page, PageRequest } from '../../ports/events.ts';
 import type { WireOutcome } from '../route.ts';
 
 /** 200 with a body. */
@@ -21,6 +22,15 @@ export function gone(outcome: Outcome<null>): WireOutcome {
 /** 200 with `{items, next}`. */
 export function listed<T>(outcome: Outcome<Page<T>>, view: (value: T) => unknown): WireOutcome {
   return found(outcome, (page) => ({ items: page.items.map(view), next: page.next }));
+}
+
+/** 200 with `{items, next, unreadable}`. */
+export function logged<T>(outcome: Outcome<LogPage<T>>, view: (value: T) => unknown): WireOutcome {
+  return found(outcome, ({ items, next, unreadable }) => {
+    const [from, to] = [unreadable[0], unreadable.at(-1)];
+    const missing = from === undefined || to === undefined ? null : { rows: unreadable.length, from: toRfc3339(from), to: toRfc3339(to) };
+    return { items: items.map(view), next, unreadable: missing };
+  });
 }
 
 const usualPage = 100;

@@ -77,7 +77,7 @@ export const auditRoutes: readonly Route[] = [
     method: 'GET',
     path: 'v1/status',
     who: readers,
-    summary: 'The whole fleet in one document; `limit` and `after` page the servers that are not online',
+    summary: 'The whole fleet in one document, the worst first; `limit` and `after` page the servers that are not online',
     params: noParams,
     query: pageQuery,
     body: noBody,

@@ -5,7 +5,7 @@ import { route, type Route } from '../route.ts';
 import { eventPage, health, operationPage, readiness } from '../schemas/answers.ts';
 import { eventsQuery, noBody, noParams, noQuery, operationsQuery } from '../schemas/requests.ts';
 import { viewEvent, viewOperation } from '../views.ts';
-import { listed, pageOf } from './answer.ts';
+import { logged, pageOf } from './answer.ts';
 import { readers } from './who.ts';
 
 /** Events, records of key operations, and health. */
@@ -23,7 +23,7 @@ export const reportRoutes: readonly Route[] = [
     refusals: ['StateUnavailable'],
     walk: async ({ query }, { roads, context, rules }) => {
       const request = { ...pageOf(query), since: query.since ?? null, subject: query.subject ?? null };
-      return listed(await roads.listEvents(request, context), (event) => viewEvent(event, rules.deployment));
+      return logged(await roads.listEvents(request, context), (event) => viewEvent(event, rules.deployment));
     },
   }),
   route({
@@ -39,7 +39,7 @@ export const reportRoutes: readonly Route[] = [
     refusals: ['StateUnavailable'],
     walk: async ({ query }, { roads, context }) => {
       const request = { ...pageOf(query), since: query.since ?? null, server: query.server ?? null };
-      return listed(await roads.listOperations(request, context), viewOperation);
+      return logged(await roads.listOperations(request, context), viewOperation);
     },
   }),
   route({

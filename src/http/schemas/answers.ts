@@ -57,6 +57,9 @@ export const server = z
   })
   .register(named, { id: 'Server', description: 'A server with its state, the clock of its access and its databases by tier.' });
 
+export const latchStatus = z.enum(['suspected', 'confirmed']);
+export const denialClass = z.enum(['revoked', 'keyGone', 'vaultGone']);
+
 export const link = z
   .object({
     keyId,
@@ -69,8 +72,8 @@ export const link = z
     standbyOf: z.nullable(keyId),
     latch: z.nullable(
       z.object({
-        status: z.enum(['suspected', 'confirmed']),
-        class: z.enum(['revoked', 'keyGone', 'vaultGone']),
+        status: latchStatus,
+        class: denialClass,
         since: time,
         witnesses: count,
       }),
@@ -105,7 +108,10 @@ export const vaultFields = {
 
 export const vault = z
   .object(vaultFields)
-  .register(named, { id: 'Vault', description: 'A vault with its circuit, its budgets in points, and its latency.' });
+  .register(named, {
+    id: 'Vault',
+    description: 'A vault with its circuit, its budgets in points, and its latency. While it throttles, the limit of its rate is lower.',
+  });
 
 export const findingFields = {
   code: findingCode,
@@ -162,8 +168,9 @@ export const operation = z
     requestId: text,
     server: text,
     database: z.nullable(text),
+    items: z.optional(count),
     caller: text,
-    operation: z.enum(['wrap', 'unwrap', 'rewrap', 'drill']),
+    operation: z.enum(['wrap', 'unwrap', 'rewrap', 'drill', 'batch']),
     keyId: z.nullable(keyId),
     thumbprint: z.nullable(thumbprint),
     vault: z.nullable(text),
@@ -175,18 +182,25 @@ export const operation = z
   .register(named, {
     id: 'OperationRecord',
     description:
-      'What is left of one key operation, or of one standby in a drill, which has no `database`. Numbers of an instance have no gaps.',
+      'What is left of one key operation, of one standby in a drill, or of a batch that was refused as a whole: these have no `database`, and a batch tells its `items`; `operation` is `batch` where its body was not read. Numbers of an instance have no gaps.',
   });
 
 export const next = z.nullable(text);
 export const vaultPage = z.object({ items: z.array(vault), next }).register(named, { id: 'VaultPage', description: 'Vaults by name.' });
 export const linkPage = z.object({ items: z.array(link), next }).register(named, { id: 'LinkPage', description: 'Links of a server.' });
+
+/** Of the two logs: an auditor must see that something is missing, and where. */
+const unreadable = z.nullable(z.object({ rows: count, from: time, to: time })).register(named, {
+  id: 'UnreadableRows',
+  description:
+    'What this page lacks, whatever it was asked for: so many rows of that time cannot be read, since a newer broker wrote them or none did; the log of the broker names them. Null where all can.',
+});
 export const eventPage = z
-  .object({ items: z.array(event), next })
+  .object({ items: z.array(event), next, unreadable })
   .register(named, { id: 'EventPage', description: 'Events, oldest first.' });
 export const operationPage = z
-  .object({ items: z.array(operation), next })
-  .register(named, { id: 'OperationPage', description: 'Records of key operations, oldest first.' });
+  .object({ items: z.array(operation), next, unreadable })
+  .register(named, { id: 'OperationPage', description: 'Records of key operations, oldest first. An unreadable row holds some of them.' });
 
 export const health = z
   .object({ status: z.literal('ok') })

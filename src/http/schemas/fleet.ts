@@ -1,5 +1,20 @@
 import * as z from 'zod/mini';
-import { circuitState, count, finding, findingFields, keyId, ms, next, standing, text, thumbprint, time, vaultFields } from './answers.ts';
+import {
+  circuitState,
+  count,
+  denialClass,
+  finding,
+  findingFields,
+  keyId,
+  latchStatus,
+  ms,
+  next,
+  standing,
+  text,
+  thumbprint,
+  time,
+  vaultFields,
+} from './answers.ts';
 import { named, serverName, slot } from './words.ts';
 
 /* Audits, drills and the status document; see `answers.ts`. */
@@ -100,6 +115,10 @@ export const status = z
         lastHour,
       }),
     ),
+    latchedLinks: z.object({
+      total: count,
+      items: z.array(z.object({ server: text, keyId, vault: text, status: latchStatus, class: denialClass, since: time })),
+    }),
     audit: z.nullable(auditHead),
     oldestProof: z.nullable(z.object({ server: text, keyId, vault: text, provenAt: time })),
     undeliveredEvents: z.object({
@@ -127,5 +146,5 @@ export const status = z
   .register(named, {
     id: 'Status',
     description:
-      'The whole fleet at a glance. `oldestProof` is that of a primary: a failover rests on it. `latches.unknown`: so many rows of what is known of access at the vault cannot be read; while there is one, nothing fails over from it.',
+      'The whole fleet at a glance. `servers.notOnline` and `latchedLinks` have the worst first; of the latter at most 100 are named, and `total` counts all. `oldestProof` is that of a primary: a failover rests on it. `latches.unknown`: so many rows of what is known of access at the vault cannot be read; while there is one, nothing fails over from it.',
   });

@@ -146,9 +146,54 @@ describe('group commit', () => {
     expect(isOperationCursor(next ?? '')).toBe(true);
     for (const malformed of ['', 'x', `${next}x`, `${next}~1`, "2026-11-22T06~' or 1 eq 1~0", '9'.repeat(5000)]) {
       expect(isOperationCursor(malformed)).toBe(false);
-      expect(await log.page({ after: malformed, limit: 2, since: null, server: null })).toEqual({ items: [], next: null });
+      expect(await log.page({ after: malformed, limit: 2, since: null, server: null })).toEqual({ items: [], next: null, unreadable: [] });
     }
   });
+
+  /** Spoils the rows of the log whose records begin with these numbers. */
+  async function spoil(numbersFrom: readonly string[], columns: Row['columns']): Promise<readonly Row[]> {
+    const spoilt = (await rows()).filter((row) => numbersFrom.includes(String(row.columns['from'])));
+    for (const row of spoilt)
+      await tables.table('operations').write([{ kind: 'put', row: { ...row, columns: { ...row.columns, ...columns } } }]);
+    return spoilt;
+  }
+
+  it.each([
+    ['a newer schema', { schema: 9 }],
+    ['text that no broker wrote', { json: '[' }],
+  ])(
+    'P3: a row that cannot be read, %s, costs its own records alone: its page says what it lacks, and the log once',
+    async (_what, columns) => {
+      const told: unknown[] = [];
+      const reading = createOperationLog(tables, {
+        clock,
+        instance: 'i2',
+        log: lines.log,
+        tell: (_l, what, { row }) => void told.push([what, row]),
+      });
+      for (let group = 0; group < 4; group += 1) {
+        for (let record = 0; record < 2; record += 1) log.append(aRecord());
+        await log.flush();
+        await clock.advance(1000);
+      }
+      const spoilt = await spoil(['3', '7'], columns);
+      const times = [morning + 1000, morning + 3000];
+      for (const limit of [1, 2, 3, 100]) {
+        const seen: number[] = [];
+        const missing: number[] = [];
+        let after: string | null = null;
+        do {
+          const page = await reading.page({ after, limit, since: null, server: null });
+          seen.push(...page.items.map(({ number }) => number));
+          missing.push(...page.unreadable);
+          after = page.next;
+        } while (after !== null);
+        expect(seen).toEqual([1, 2, 5, 6]);
+        expect(missing).toEqual(times);
+      }
+      expect(told).toEqual(spoilt.map(({ row }) => ['records of key operations cannot be read', row]));
+    },
+  );
 
   it('a filter that lets nothing through ends a page after a bounded number of rows, with a cursor to go on from', async () => {
     const operations = tables.table('operations');
@@ -163,6 +208,14 @@ describe('group commit', () => {
     const first = await single.page({ after: null, limit: 10, since: null, server: 'sql-b' });
     expect(first.items).toEqual([]);
     expect(isOperationCursor(first.next ?? '')).toBe(true);
-    expect(await single.page({ after: first.next, limit: 10, since: null, server: 'sql-b' })).toEqual({ items: [], next: null });
+    // The row with which the page ends: the cursor behind it asks nothing of what is in it.
+    const row = first.next!.split('~')[1]!;
+    await operations.write([{ kind: 'put', row: { ...template!, row, columns: { ...template!.columns, json: '[' } } }]);
+    expect(await single.page({ after: null, limit: 10, since: null, server: 'sql-b' })).toEqual({ ...first, unreadable: [morning] });
+    expect(await single.page({ after: first.next, limit: 10, since: null, server: 'sql-b' })).toEqual({
+      items: [],
+      next: null,
+      unreadable: [],
+    });
   });
 });

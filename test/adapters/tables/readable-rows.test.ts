@@ -3,7 +3,9 @@ import { createAccessLog } from '../../../src/adapters/tables/access-log.ts';
 import { createAssociationLedger } from '../../../src/adapters/tables/association-ledger.ts';
 import { createEventLog } from '../../../src/adapters/tables/event-log.ts';
 import { createInstances } from '../../../src/adapters/tables/instances.ts';
-import type { RowKey, Table, TableName } from '../../../src/adapters/tables/table.ts';
+import { createReadReadable, createTold } from '../../../src/adapters/tables/readable-rows.ts';
+import { jsonColumns, jsonValue } from '../../../src/adapters/tables/rows.ts';
+import type { Row, RowKey, Table, TableName } from '../../../src/adapters/tables/table.ts';
 import { soundVault } from '../../../src/domain/access.ts';
 import { instant } from '../../../src/domain/time.ts';
 import type { Claim } from '../../../src/ports/association.ts';
@@ -56,6 +58,37 @@ describe('the report of an instance that cannot be read', () => {
     await spoil('instances', key);
     await instances.read();
     expect(told).toEqual([once, once]);
+  });
+});
+
+describe('what the log was told of', () => {
+  it('is remembered until it is forgotten, and the first of ten thousand gives way to the next', () => {
+    const told = createTold();
+    expect([told.isNew('a'), told.isNew('a')]).toEqual([true, false]);
+    told.forget('a');
+    expect(told.isNew('a')).toBe(true);
+    for (let n = 1; n < 10_000; n += 1) told.isNew(String(n));
+    expect(told.isNew('a')).toBe(false);
+    expect(told.isNew('one more')).toBe(true);
+    expect(told.isNew('2')).toBe(false);
+    expect(told.isNew('a')).toBe(true);
+  });
+
+  it('of a list of many partitions: the first gives way, and those where all can be read take no room', async () => {
+    const row = { row: 'r', columns: { json: '{' } };
+    const read = createReadReadable(tables.table('access'), 'a row', tell);
+    const see = async (partition: string, columns: Row['columns'] = row.columns) => {
+      await tables.table('access').write([{ kind: 'put', row: { ...row, partition, columns } }]);
+      await read({ partition }, (one) => jsonValue(one));
+      await tables.table('access').write([{ kind: 'remove', row: { ...row, partition } }]);
+    };
+    await see('first');
+    for (let n = 0; n < 10_000; n += 1) await see(`sound-${n}`, jsonColumns({}));
+    await see('first');
+    expect(told).toHaveLength(1);
+    for (let n = 0; n < 10_000; n += 1) await see(`bad-${n}`);
+    await see('first');
+    expect(told).toHaveLength(10_002);
   });
 });
 

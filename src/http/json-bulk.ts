@@ -1,0 +1,34 @@
+/** A batch is an object with a list of objects: nothing that is sent here is nested deeper than that, or by little. */
+const deepest = 8;
+
+/** Values and fields: a full batch has five thousand. */
+const mostParts = 16_384;
+
+const [quote, escape, comma] = [0x22, 0x5c, 0x2c];
+const openings = new Set([0x5b, 0x7b]);
+const closings = new Set([0x5d, 0x7d]);
+
+/**
+ * Why a JSON text is not worth its parsing, seen before it is parsed: 4 MiB of brackets alone would hold up everybody for a quarter of a
+ * second. Completes "{field}: ..."; undefined where nothing is. Whether it is JSON at all is not looked at.
+ */
+export function tooBulky(json: Uint8Array): string | undefined {
+  let depth = 0;
+  let parts = 0;
+  let inText = false;
+  for (let i = 0; i < json.length; i += 1) {
+    const byte = json[i] ?? 0;
+    if (inText) {
+      if (byte === escape) i += 1;
+      else if (byte === quote) inText = false;
+    } else if (byte === quote) inText = true;
+    else if (byte === comma) parts += 1;
+    else if (openings.has(byte)) {
+      parts += 1;
+      depth += 1;
+      if (depth > deepest) return `is nested deeper than ${deepest} levels`;
+    } else if (closings.has(byte)) depth -= 1;
+    if (parts > mostParts) return `has more than ${mostParts} parts`;
+  }
+  return undefined;
+}
