@@ -73,8 +73,10 @@ export function createProbes({ parts, access, witness, settle, onAnswer }: Probe
     const sentAt = clock.now();
     // F7: where wraps alone are out a wrap alone is asked for. A vault that throttles answers to it, and has no room for two.
     const sight = look.unwrapsDoubted || !isOpenForWrapsAlone(vault) ? await unwrapAt(target) : undefined;
-    if (sight !== undefined && sight !== 'proven' && sight !== 'denied') return false;
-    look.unwrapsDoubted = false;
+    const granted = sight === undefined || sight === 'proven' || sight === 'denied';
+    // F7: a vault that throttles answers too; what else is in doubt is asked for the next time.
+    if (granted || sight === 'throttled') look.unwrapsDoubted = false;
+    if (!granted) return false;
     if (look.wrapsDoubted || isOpenForWrapsAlone(vault)) {
       // While the vault answers no unwrap, no wrap is asked for.
       if (circuits.state(vault, 'unwrapKey').state !== 'closed') return false;

@@ -21,11 +21,11 @@ export interface WitnessTarget {
 }
 
 /**
- * `proven` and `denied` are stored when they are told. An `outage`, and what else is `undecided` (a throttle), decides nothing (F6); but
- * whoever meets an outage tells `Outages`, so that its circuit is probed until the vault answers (F2). `unasked`: no canary went there,
- * since the link is held back or the budget has no room.
+ * `proven` and `denied` are stored when they are told. An `outage`, a vault that only throttles, and what else is `undecided` decide nothing
+ * (F6); but whoever meets an outage tells `Outages`, so that its circuit is probed until the vault answers (F2). `unasked`: no canary went
+ * there, since the link is held back or the budget has no room.
  */
-export type Sight = 'proven' | 'denied' | 'outage' | 'undecided' | 'unasked';
+export type Sight = 'proven' | 'denied' | 'outage' | 'throttled' | 'undecided' | 'unasked';
 
 /** Goes and looks: a canary unwrap at a link, and what follows from its answer (F4–F6, F9). */
 export interface Witness {
@@ -129,8 +129,11 @@ export function createWitness(parts: Parts, access: Access): Witness {
         for (const [i, { ref }] of links.entries()) await access.proven(ref, { sentAt: reply.sentAt, known: known[i] ?? null });
         return 'proven';
       }
-      // F7: the vault slows down for everybody, whatever call it told so.
-      if (reply.fault.class === 'throttled') admission.throttled(target.ref.vault);
+      if (reply.fault.class === 'throttled') {
+        // F7: the vault slows down for everybody, whatever call it told so.
+        admission.throttled(target.ref.vault);
+        return 'throttled';
+      }
       const seen = await denialSeen(reply.fault, reply.receivedAt, target.link.vault);
       if (seen === undefined) {
         if (reply.fault.mayHideDenial) await access.doubted(asked.ref, reply.receivedAt);

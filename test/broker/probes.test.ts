@@ -84,6 +84,7 @@ function rig() {
       );
       if (reply === undefined) return 'unasked';
       if (reply.ok) return 'proven';
+      if (reply.fault.class === 'throttled') return 'throttled';
       return reply.fault.class === 'outage' && !one.deleted ? 'outage' : 'denied';
     },
   };
@@ -185,6 +186,21 @@ test.each(['protector', 'additional'] as const)(
     expect(one.stored).toEqual(['throttled kv-west']);
   },
 );
+
+test('F7, F2: a vault that was out for all, after it was for wraps, and only throttles now, is alive for both', async () => {
+  const { calls, changes, circuits, clock, meet, one, target } = rig();
+  await meet(target('a'), 'wrapKey');
+  await clock.advance(0);
+  one.unwrap = outage;
+  await meet(target('a'), 'unwrapKey');
+  await clock.advance(10_000);
+  expect(circuits.state('kv-west', 'unwrapKey').state).toBe('open');
+  one.wrap = one.unwrap = aFault({ class: 'throttled', status: 429 });
+  await clock.advance(60_000);
+  expect(changes).toEqual(['open', 'closed']);
+  expect(calls.slice(-2)).toEqual(['unwrap a', 'wrap a']);
+  expect(clock.pending).toBe(0);
+});
 
 test('F2: an unwrap that meets an outage while wraps are out has a canary unwrap sent, which opens the circuit for all', async () => {
   const { circuits, clock, meet, one, target } = rig();
