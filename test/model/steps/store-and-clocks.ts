@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import { arbitraryOf, at } from './step.ts';
 import type { Taking, Weighted } from './step.ts';
+import type { World } from '../world/world.ts';
 
 const hour = 3_600_000;
-/** Two clocks that are each off by so much are two seconds apart: for that the broker allows. */
-const allowedMs = 1500;
+/** So far apart two clocks may be: for that the broker allows. */
+const allowedMs = 2000;
 
 /** What befalls the way to the store, and the wall clocks: of all machines (`jump`) or of one (`skew`, from then on). */
 export type StoreStep =
@@ -52,12 +53,19 @@ export const takingStoreSteps: Taking<StoreStep> = {
   },
   jump(world, { ms }) {
     world.clock.step(ms);
-    world.clocksWrong ||= ms < -allowedMs;
-    world.jumpedAt = world.now();
+    noteClocks(world);
   },
   skew(world, one) {
     world.places[one.at]!.skew = one.ms;
-    world.clocksWrong ||= Math.abs(one.ms) > allowedMs;
-    world.jumpedAt = world.now();
+    noteClocks(world);
   },
 };
+
+/** By how much a clock may stamp an earlier time than any has stamped before: also by several steps that are each allowed. */
+function noteClocks(world: World): void {
+  const offset = world.clock.now() - world.now();
+  const skews = [0, ...world.places.map(({ skew }) => skew)];
+  world.wallAhead = Math.max(world.wallAhead, offset + Math.max(...skews));
+  world.clocksWrong ||= world.wallAhead - (offset + Math.min(...skews)) > allowedMs;
+  world.jumpedAt = world.now();
+}

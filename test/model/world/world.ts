@@ -70,6 +70,8 @@ export interface World {
   jumpedAt: number;
   /** Whether a wall clock was ever wrong by more than the two seconds that the broker allows for. */
   clocksWrong: boolean;
+  /** How far any wall clock was ahead of true time at most. */
+  wallAhead: number;
   /** True time of the last change of any line to the store. */
   lineChangedAt: number;
   /** Vaults that were deleted at any time. */
@@ -166,6 +168,7 @@ export function createWorld(options: WorldOptions): World {
     observer: quiet,
     jumpedAt: -Infinity,
     clocksWrong: false,
+    wallAhead: clock.now() - now(),
     lineChangedAt: -Infinity,
     deletions: new Set(),
     now,
