@@ -14,8 +14,6 @@ import type { Parts } from './parts.ts';
 
 /** A claim lapses so long after it was made or renewed; a killed instance holds its pages up no longer. */
 const claimMs = millis(30_000);
-/** How often a claim is renewed. */
-export const renewMs = millis(10_000);
 const serversAPage = 25;
 const pagesACut = 40;
 /** Events of one report at most; the last says how many more changes the audit has. */

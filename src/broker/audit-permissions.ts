@@ -3,12 +3,13 @@ import type { Audit, AuditCounts, Slot } from '../domain/audit.ts';
 import { hours, millis, span, toRfc3339 } from '../domain/time.ts';
 import type { AuditPage } from '../ports/audit-store.ts';
 import { StoreAway, Unreadable } from '../ports/store.ts';
-import { createAuditPages, isFree, renewMs } from './audit-pages.ts';
+import { createAuditPages, isFree } from './audit-pages.ts';
 import type { Claim, Finished } from './audit-pages.ts';
 import { behindTraffic } from './audit-pace.ts';
 import type { AuditServer } from './audit-server.ts';
 import { createAuditSubjects } from './audit-subjects.ts';
 import type { AuditRun } from './audit-subjects.ts';
+import { firstRenewal, oneAtATime, renewMs, scattered } from './audit-turns.ts';
 import type { LetGo } from './link-calls.ts';
 import { inTurns } from './in-turns.ts';
 import type { Parts } from './parts.ts';
@@ -55,8 +56,9 @@ const abandonedAfter = hours(24);
 
 export function createAuditRuns(parts: Parts, auditServer: AuditServer): AuditRuns {
   const { audits, clock, log, rules } = parts;
-  const pages = createAuditPages(parts);
-  const subjects = createAuditSubjects(parts, auditServer);
+  const atStore = oneAtATime(parts);
+  const pages = createAuditPages(atStore);
+  const subjects = createAuditSubjects(atStore, auditServer);
   const told = new Set<Slot>();
   let running: Promise<void> | undefined;
 
@@ -84,8 +86,8 @@ export function createAuditRuns(parts: Parts, auditServer: AuditServer): AuditRu
   /** Stores what is finished, and renews the claim by that, until all is seen; ends early where the claim was lost. */
   async function keepSaving(claim: Claim, finished: Finished[], over: AbortSignal): Promise<void> {
     let held = true;
-    while (held && !over.aborted) {
-      await clock.pause(renewMs, over);
+    for (let pause = firstRenewal(claim.page); held && !over.aborted; pause = renewMs) {
+      await clock.pause(pause, over);
       held = await claim.save(finished.splice(0));
     }
     if (held && finished.length > 0) await claim.save(finished);
@@ -233,13 +235,4 @@ async function untilAway<T>(items: readonly T[], atOnce: number, work: (item: T)
     }
   });
   for (const error of met) throw error;
-}
-
-/**
- * The same pages in an order of which every part is spread evenly over the list (by the fractional parts of multiples of the golden ratio):
- * those that are next to one another by name mostly lie in the same vaults, and each vault should be worked on from first to last.
- */
-function scattered(pages: readonly AuditPage[]): readonly AuditPage[] {
-  const place = ({ number }: AuditPage): number => (number * 0.618033988749895) % 1;
-  return pages.toSorted((a, b) => place(a) - place(b));
 }

@@ -11,6 +11,7 @@ import type { WrittenAt } from '../policy/promises.ts';
 import { limitOf } from '../policy/rate.ts';
 import type { RateRules } from '../policy/rate.ts';
 import { backOffEnd, slowed } from '../policy/slowdown.ts';
+import type { KnownBy } from '../ports/budget-ledger.ts';
 import type { OwnSlowdown } from './own-slowdown.ts';
 import type { Spending } from './spending.ts';
 
@@ -60,15 +61,22 @@ export class BudgetPicture {
     return this.#view;
   }
 
-  look(row: BudgetRow, at: Moment): RowView {
+  /** @param known by what. A row that was only written says nothing new of what others did since it was read: see `confirmed`. */
+  look(row: BudgetRow, at: Moment, known: KnownBy = 'read'): RowView {
     const { purse, instance } = this.#parts;
     const before = this.#view;
     const told = viewRow(row, before, at, this.#parts.rules);
-    this.#view = { ...told, slowdown: this.#parts.slowdown.beside(told.slowdown, at.elapsed) };
+    const readAt = known === 'read' ? told.readAt : (before ?? unread).readAt;
+    this.#view = { ...told, readAt, slowdown: this.#parts.slowdown.beside(told.slowdown, at.elapsed) };
     this.#writtenAt = writtenAt(this.#view, before, this.#writtenAt, this.#parts);
     this.#promises = othersPromises(this.#view, purse, instance, this.#writtenAt).sort((a, b) => a.at - b.at);
     this.#outlook = null;
     return this.#view;
+  }
+
+  /** The condition of a write held: the row was as it was looked at, also then. */
+  confirmed(elapsed: Millis): void {
+    if (this.#view !== null && this.#view.readAt < elapsed) this.#view = { ...this.#view, readAt: elapsed };
   }
 
   /** The vault throttles this instance, whatever the row says. */

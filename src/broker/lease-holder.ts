@@ -9,7 +9,7 @@ import { smallestShare } from '../policy/lease.ts';
 import type { Moment } from '../policy/lease.ts';
 import { limitOf } from '../policy/rate.ts';
 import type { RateRules } from '../policy/rate.ts';
-import type { BudgetLedger } from '../ports/budget-ledger.ts';
+import type { BudgetLedger, KnownBy } from '../ports/budget-ledger.ts';
 import type { Clock } from '../ports/clock.ts';
 import { StoreAway } from '../ports/store.ts';
 import { AwayAllowance } from './away-allowance.ts';
@@ -134,7 +134,7 @@ export class LeaseHolder {
   }
 
   /**
-   * Draws a lease; or only tells the row what was spent and gives the rest back. One at a time; `demand` is asked for once the row is read.
+   * Draws a lease; or only tells the row what was spent and gives the rest back. One at a time; `demand` is asked for once the row is known.
    * @param atLeast cost of one call; nothing: no lease is wanted.
    */
   async draw(demand: () => Demand, atLeast: Amount): Promise<Drawn> {
@@ -142,11 +142,12 @@ export class LeaseHolder {
     this.#drawing = true;
     const begun = clock.elapsed();
     this.away.attempt(begun);
-    const draft: { granted: Amount | null; at: number } = { granted: null, at: begun };
+    const draft: { granted: Amount | null; at: Millis } = { granted: null, at: begun };
     try {
-      const { row, stored } = await ledger.change(vault, (current) => {
+      const { row, stored } = await ledger.change(vault, (current, known) => {
         const moment = this.#moment();
-        const next = this.#decide(current, moment, demand(), atLeast);
+        this.#takeBack(draft);
+        const next = this.#decide(current, { ...moment, known }, demand(), atLeast);
         if (next === null) return null;
         draft.granted = next.lease;
         draft.at = moment.elapsed;
@@ -155,7 +156,8 @@ export class LeaseHolder {
       });
       const ended = this.#moment();
       this.#roundTripMs = ended.elapsed - begun;
-      if (!stored && draft.granted !== null) this.picture.look(row, ended);
+      if (stored) this.picture.confirmed(draft.at);
+      else if (draft.granted !== null) this.picture.look(row, ended);
       this.away.back(ended.elapsed);
       const drawn = this.#settle(draft, stored);
       if (drawn !== 'dry' || atLeast.points > 0) return drawn;
@@ -199,11 +201,12 @@ export class LeaseHolder {
     return this.wait({ load, promised: [], claim: waiting, caution: 1 }, now);
   }
 
-  #decide(row: BudgetRow, at: Moment, demand: Demand, atLeast: Amount): Draw | null {
+  #decide(row: BudgetRow, at: Moment & { readonly known: KnownBy }, demand: Demand, atLeast: Amount): Draw | null {
     const { purse, instance, rules } = this.#parts;
     const before = this.picture.view;
-    const view = this.picture.look(row, at);
-    this.away.compare(before, view, instance);
+    const view = this.picture.look(row, at, at.known);
+    // If it is stored, nobody had written until now.
+    this.away.compare(before, { ...view, readAt: at.elapsed }, instance);
     this.#spending.prune(at.elapsed);
     const spent = this.#spending.spent(at.elapsed);
     const lastLease = this.#spending.recent(at.elapsed - rules.leaseMs);
@@ -212,13 +215,19 @@ export class LeaseHolder {
     return decideDraw({ purse, instance, view, demand, atLeast, spent, lastLease, unreported, owing }, at, rules);
   }
 
-  #settle(draft: { readonly granted: Amount | null; readonly at: number }, stored: boolean): Drawn {
-    const { granted } = draft;
-    const pledged = this.#pledged;
+  /** What was decided is not stored, or nobody knows: what is left must fit the lease before it and this one. */
+  #takeBack(draft: { granted: Amount | null }): void {
+    if (this.#lease !== null && this.#pledged !== null) this.#lease = { ...this.#lease, ...least(this.#lease, this.#pledged) };
     this.#pledged = null;
+    draft.granted = null;
+  }
+
+  #settle(draft: { granted: Amount | null; readonly at: number }, stored: boolean): Drawn {
+    const [granted, pledged] = [draft.granted, this.#pledged];
     this.picture.reckonAnew();
     if (granted === null) return 'dry';
     if (stored && pledged !== null) {
+      this.#pledged = null;
       this.#owing = false;
       const { purse, rules } = this.#parts;
       const tellsEnds = isWorthTelling(this.#spending.underWay(draft.at), limitOf(purse, rules));
@@ -227,7 +236,7 @@ export class LeaseHolder {
       this.#lease = granted.points > 0 ? openLease(pledged, granted, draft.at, rules) : null;
       return granted.points > 0 ? 'leased' : 'dry';
     }
-    if (this.#lease !== null && pledged !== null) this.#lease = { ...this.#lease, ...least(this.#lease, pledged) };
+    this.#takeBack(draft);
     return 'lost';
   }
 

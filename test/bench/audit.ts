@@ -167,7 +167,7 @@ function allowedMs(): number {
 
 function figuresOf(trials: readonly Trial[], reported: readonly string[]): readonly Figure[] {
   const bench = 'audit';
-  // The first one fills the copy of the registry, which the watch of a broker that has run for a while holds in any case.
+  // In the first one the heap grows to where V8 collects it, and it does not give that back: what lives in it is as much before as after.
   const [first, later] = [trials.slice(0, 1), trials.slice(1)];
   const above = (some: readonly Trial[]): number[] => some.map(({ idleMiB, peakMiB }) => peakMiB - idleMiB);
   return [

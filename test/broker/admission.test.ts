@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { millis } from '../../src/domain/time.ts';
-import { exhaust, fleet, request, usageOf, vault, warm } from '../support/admission-fleet.ts';
+import { exhaust, fleet, fullestWindow, request, traffic, usageOf, vault, warm } from '../support/admission-fleet.ts';
 
 describe('B3: the healthy case', () => {
   test('B3: the first call on a cold vault waits for the lease, and passes', async () => {
@@ -27,6 +27,24 @@ describe('B3: the healthy case', () => {
     expect(waited).toBe(0);
     expect(subject.store.writes - before).toBeLessThanOrEqual(30 * 1.5);
     expect(subject.store.writes - before).toBeGreaterThanOrEqual(20);
+  });
+
+  test('B3: who draws alone need not read the row for that; who comes later is seen at the next draw', async () => {
+    const subject = fleet([0, 0]);
+    void subject.ask(0);
+    await subject.clock.advance(1000);
+    const { reads, writes } = subject.store;
+    for (let at = 0; at < 10_000; at += 500) {
+      void subject.ask(0);
+      await subject.clock.advance(500);
+    }
+    expect(subject.store.reads - reads).toBe(0);
+    expect(subject.store.writes - writes).toBeGreaterThanOrEqual(10);
+    for (let k = 0; k < 475; k += 1) void subject.ask(1, { server: `sql-${k}` });
+    await subject.clock.advance(1000);
+    for (let k = 0; k < 475; k += 1) void subject.ask(0, { server: `sql-${k}` });
+    await subject.clock.advance(30_000);
+    expect(fullestWindow(subject.passed).points).toBeLessThanOrEqual(traffic);
   });
 
   test('B3: an idle instance neither writes nor reads, and keeps no timer', async () => {

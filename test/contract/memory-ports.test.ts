@@ -89,7 +89,7 @@ describeInstances(name, async () => {
 
 describeBudgetLedger(name, async () => {
   const store = createMemoryStore();
-  return Promise.resolve({ open: () => createMemoryBudgetLedger(store), rows: budgetRows });
+  return Promise.resolve({ open: () => createMemoryBudgetLedger(store), rows: budgetRows, clock: virtualClock() });
 });
 
 describeDeliveries(name, async () => {

@@ -9,7 +9,7 @@ export function createMemoryBudgetLedger(store: MemoryStore): BudgetLedger {
     read: async (vault) => (await read(vault)).value,
     async change(vault, decide) {
       const { value, version } = await read(vault);
-      const next = decide(value);
+      const next = decide(value, 'read');
       if (next === null) return { row: value, stored: false };
       if (await store.write(`budget/${vault}`, version, next)) return { row: next, stored: true };
       return { row: (await read(vault)).value, stored: false };

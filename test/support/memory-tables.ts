@@ -71,7 +71,7 @@ export function createMemoryTables(pageLimit = 1000): { open(): MemoryTables } {
         }
         return { rows: found, reads: Math.max(1, Math.ceil(found.length / pageLimit)) };
       };
-      return {
+      const self: Table = {
         get: async (key) =>
           read(() => {
             const row = stored.get(keyOf(key));
@@ -95,7 +95,12 @@ export function createMemoryTables(pageLimit = 1000): { open(): MemoryTables } {
           }
           return true;
         },
+        async swap(row, etag) {
+          const done = await self.write([etag === undefined ? { kind: 'insert', row } : { kind: 'replace', row, etag }]);
+          return done ? { stored: true, etag: stored.get(keyOf(row))?.etag } : { stored: false };
+        },
       };
+      return self;
     };
 
     const store: MemoryTables = {

@@ -1,3 +1,6 @@
+import { createBudgetLedger } from '../../src/adapters/tables/budget-ledger.ts';
+import { columnsText, jsonValue } from '../../src/adapters/tables/rows.ts';
+import type { Row, RowKey, StoredRow, Swapped, Table } from '../../src/adapters/tables/table.ts';
 import { emptyBudgetRow } from '../../src/domain/budget.ts';
 import type { BudgetRow } from '../../src/domain/budget.ts';
 import { millis } from '../../src/domain/time.ts';
@@ -23,11 +26,12 @@ export interface SimulatedStore {
   ledger(clock: Clock, cut?: () => boolean): BudgetLedger;
 }
 
-/** Keeps rows as JSON with a version each; reads and writes take time, and a write may be applied and its answer lost. */
+const unused = (): Promise<never> => Promise.reject(new Error('the ledger of the rate budget does not use it'));
+const noTable: Table = { get: unused, list: unused, beyond: unused, between: unused, write: unused, swap: unused };
+
+/** The real ledger over rows in memory; reads and writes take time, and a write may be applied and its answer lost. */
 export function simulatedStore(): SimulatedStore {
-  const rows = new Map<string, { readonly version: number; readonly json: string }>();
-  const stored = (vault: string): { readonly version: number; readonly json: string } =>
-    rows.get(vault) ?? { version: 0, json: JSON.stringify(emptyBudgetRow) };
+  const rows = new Map<string, StoredRow>();
 
   const store: SimulatedStore = {
     latencyMs: 5,
@@ -38,7 +42,10 @@ export function simulatedStore(): SimulatedStore {
     reads: 0,
     conflicts: 0,
     largestRow: 0,
-    row: (vault) => JSON.parse(stored(vault).json) as BudgetRow,
+    row(vault) {
+      const row = rows.get(vault);
+      return row === undefined ? emptyBudgetRow : jsonValue<BudgetRow>(row);
+    },
     ledger(clock, cut = () => false) {
       const travel = async (): Promise<void> => {
         await clock.pause(millis(store.latencyMs * (0.5 + (clock.randomBytes(1)[0] ?? 0) / 256)));
@@ -46,31 +53,26 @@ export function simulatedStore(): SimulatedStore {
         await clock.pause(millis(store.limitMs));
         throw new StoreAway('simulated');
       };
-      const read = async (vault: string): Promise<{ readonly version: number; readonly row: BudgetRow }> => {
+      const get = async ({ partition }: RowKey): Promise<StoredRow | undefined> => {
         await travel();
         store.reads += 1;
-        const { version, json } = stored(vault);
+        const row = rows.get(partition);
         await travel();
-        return { version, row: JSON.parse(json) as BudgetRow };
+        return row;
       };
-      return {
-        read: async (vault) => (await read(vault)).row,
-        async change(vault, decide) {
-          const before = await read(vault);
-          const next = decide(before.row);
-          if (next === null) return { row: before.row, stored: false };
-          const json = JSON.stringify(next);
-          await travel();
-          const wins = stored(vault).version === before.version && store.loses === 0;
-          if (!wins && store.loses > 0) store.loses -= 1;
-          if (wins) rows.set(vault, { version: before.version + 1, json });
-          if (wins) store.writes += 1;
-          else store.conflicts += 1;
-          store.largestRow = Math.max(store.largestRow, json.length);
-          await travel();
-          return wins ? { row: next, stored: true } : { row: (await read(vault)).row, stored: false };
-        },
+      const swap = async (row: Row, etag: string | undefined): Promise<Swapped> => {
+        await travel();
+        const wins = rows.get(row.partition)?.etag === etag && store.loses === 0;
+        if (!wins && store.loses > 0) store.loses -= 1;
+        const written = String(store.writes + 1);
+        if (wins) rows.set(row.partition, { ...row, etag: written });
+        if (wins) store.writes += 1;
+        else store.conflicts += 1;
+        store.largestRow = Math.max(store.largestRow, columnsText(row.columns).length);
+        await travel();
+        return wins ? { stored: true, etag: written } : { stored: false };
       };
+      return createBudgetLedger({ table: () => ({ ...noTable, get, swap }) }, clock);
     },
   };
   return store;

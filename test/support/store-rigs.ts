@@ -143,6 +143,7 @@ export function describeTableAdapters(name: string, factory: () => Promise<Table
 
   describeBudgetLedger(name, async () => {
     const rig = await factory();
-    return { open: () => createBudgetLedger(rig.open()), rows: budgetRows };
+    const clock = virtualClock(morning);
+    return { open: () => createBudgetLedger(rig.open(), clock), rows: budgetRows, clock };
   });
 }

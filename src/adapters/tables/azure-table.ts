@@ -11,6 +11,7 @@ import {
   type Row,
   type RowKey,
   type StoredRow,
+  type Swapped,
   type Table,
   type Write,
 } from './table.ts';
@@ -49,6 +50,16 @@ export function createAzureTable(client: TableClient, limit: Millis): AzureTable
       const sendAgain = async (abortSignal: AbortSignal): Promise<boolean> =>
         (await landed(writes, (row) => readEntity(client, row, abortSignal))) || send(abortSignal);
       return attempt(caller, { call: send, onReset: sendAgain, onCondition: { met: conditionsOf(writes), value: false } });
+    },
+    async swap(row, etag) {
+      const write: Write = etag === undefined ? { kind: 'insert', row } : { kind: 'replace', row, etag };
+      const send = async (abortSignal: AbortSignal): Promise<Swapped> => {
+        const { etag: written } = await sendOne(client, [write], abortSignal);
+        return { stored: true, etag: written };
+      };
+      const sendAgain = async (abortSignal: AbortSignal): Promise<Swapped> =>
+        (await landed([write], (key) => readEntity(client, key, abortSignal))) ? { stored: true } : send(abortSignal);
+      return attempt(caller, { call: send, onReset: sendAgain, onCondition: { met: conditionsOf([write]), value: { stored: false } } });
     },
   };
 }
@@ -160,10 +171,11 @@ function rangeFilter({ partition, from, after, below }: PartitionQuery): string 
   return clauses.join(' and ');
 }
 
-async function sendOne(client: TableClient, [write]: readonly Write[], abortSignal: AbortSignal): Promise<unknown> {
+/** @returns the version that was written. */
+async function sendOne(client: TableClient, [write]: readonly Write[], abortSignal: AbortSignal): Promise<{ readonly etag?: string }> {
   switch (write?.kind) {
     case undefined:
-      return undefined;
+      return {};
     case 'insert':
       return client.createEntity(toEntity(write.row), { abortSignal });
     case 'put':
@@ -171,7 +183,8 @@ async function sendOne(client: TableClient, [write]: readonly Write[], abortSign
     case 'replace':
       return client.updateEntity(toEntity(write.row), 'Replace', { abortSignal, etag: write.etag });
     case 'remove':
-      return client.deleteEntity(write.row.partition, write.row.row, { abortSignal, etag: write.etag ?? '*' });
+      await client.deleteEntity(write.row.partition, write.row.row, { abortSignal, etag: write.etag ?? '*' });
+      return {};
   }
 }
 

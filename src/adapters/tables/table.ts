@@ -86,6 +86,14 @@ export interface Table {
    * @returns false if a condition did not hold (a row to remove that is absent counts as one); then nothing was written.
    */
   write(writes: readonly Write[]): Promise<boolean>;
+  /** Writes one row: if it still has the version `etag`, or where that is undefined, only if it is absent. */
+  swap(row: Row, etag: string | undefined): Promise<Swapped>;
+}
+
+/** `stored` is false where the condition did not hold. `etag`: the version that was written, where that is known. */
+export interface Swapped {
+  readonly stored: boolean;
+  readonly etag?: string | undefined;
 }
 
 /** Says a line to the log; never with a secret. */
