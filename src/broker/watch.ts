@@ -2,11 +2,13 @@ import type { AccessPicture, LinkAccess } from '../domain/access.ts';
 import type { RegisteredServer } from '../domain/server.ts';
 import { instant, latest, minutes, plus, seconds, span } from '../domain/time.ts';
 import type { Instant } from '../domain/time.ts';
+import type { Vault } from '../domain/vault.ts';
 import { outlivedIn, restamped, unlinked } from '../policy/access-upkeep.ts';
 import { wrapsGoTo } from '../policy/audit-rules.ts';
 import { newestDenialReaching, newestDoubt, newestProof } from '../policy/denial.ts';
 import { voids } from '../policy/gate.ts';
 import { StoreAway, Unreadable } from '../ports/store.ts';
+import { createTurns } from '../ports/turns.ts';
 import type { Access } from './access.ts';
 import { forgetLink } from './forget-links.ts';
 import { inTurns } from './in-turns.ts';
@@ -32,6 +34,8 @@ import { createWrapAgain } from './wrap-again.ts';
 
 /** So many canaries, or looks at the store, of one vault are under way at once. */
 const atOnce = 8;
+/** So many pictures of vaults are read at once when a pass begins. */
+const picturesAtOnce = 2;
 /** By a vault that answers nothing, or too slowly, a pass is held up no longer than this, thrice. */
 const canariesLast = seconds(10);
 
@@ -47,10 +51,12 @@ export function createWatch({ parts, access, outages, witness }: WatchParts): ()
   const { circuits, clock, registry, rules, log } = parts;
   const moveServer = createMoveServer(parts, access);
   const order = createWatchOrder(clock, rules.denial);
+  const inTurn = createTurns();
+  let reads = 0;
   const wrapAgain = createWrapAgain({ parts, access, outages });
 
-  async function watchVault(vault: string): Promise<void> {
-    const before = await rightTimes(await access.picture(vault));
+  async function watchVault(vault: string, picture: AccessPicture): Promise<void> {
+    const before = await rightTimes(picture);
     const targets = await targetsOf(before);
     order.keepOnly(vault, targets);
     const unseen = await seeBeyond(targets);
@@ -98,7 +104,8 @@ export function createWatch({ parts, access, outages, witness }: WatchParts): ()
   /** A server that cannot be read keeps no other of the vault from being looked after; the registry tells of it. */
   async function readable(server: string): Promise<RegisteredServer | undefined | 'unreadable'> {
     try {
-      return await registry.readServer(server);
+      // An instance that has just begun reads the whole fleet here: `atOnce` in all, not at each vault.
+      return await inTurn(`server ${(reads += 1) % atOnce}`, () => registry.readServer(server));
     } catch (error) {
       if (!(error instanceof Unreadable)) throw error;
       return 'unreadable';
@@ -197,12 +204,23 @@ export function createWatch({ parts, access, outages, witness }: WatchParts): ()
     if (wrapped !== undefined && wrapsAlone) outages.lookAgain(vault, wrapped);
   }
 
+  /** The pictures of these vaults, a few at a time: all at once, they would hold up the store for whoever else needs it. */
+  function picturesOf(vaults: readonly Vault[]): readonly { readonly name: string; readonly picture: Promise<AccessPicture> }[] {
+    const lanes = new Array<Promise<unknown>>(picturesAtOnce).fill(Promise.resolve());
+    return vaults.map(({ name }, i) => {
+      const read = (): Promise<AccessPicture> => access.picture(name);
+      const picture = (lanes[i % picturesAtOnce] ?? Promise.resolve()).then(read, read);
+      lanes[i % picturesAtOnce] = picture;
+      return { name, picture };
+    });
+  }
+
   return async () => {
     const vaults = registry.peekVaults().length > 0 ? registry.peekVaults() : await registry.readVaults();
     await Promise.all(
-      vaults.map(async ({ name }) => {
+      picturesOf(vaults).map(async ({ name, picture }) => {
         try {
-          await watchVault(name);
+          await watchVault(name, await picture);
         } catch (error) {
           if (!(error instanceof StoreAway)) throw error;
           if (error instanceof Unreadable) log('error', 'a vault cannot be watched', { vault: name, reason: error.message });

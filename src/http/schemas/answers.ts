@@ -106,12 +106,10 @@ export const vaultFields = {
   latencyMs: z.object({ p50: z.nullable(ms), p99: z.nullable(ms) }),
 };
 
-export const vault = z
-  .object(vaultFields)
-  .register(named, {
-    id: 'Vault',
-    description: 'A vault with its circuit, its budgets in points, and its latency. While it throttles, the limit of its rate is lower.',
-  });
+export const vault = z.object(vaultFields).register(named, {
+  id: 'Vault',
+  description: 'A vault with its circuit, its budgets in points, and its latency. While it throttles, the limit of its rate is lower.',
+});
 
 export const findingFields = {
   code: findingCode,
