@@ -79,7 +79,8 @@ export function createAttempts(all: AttemptParts): Attempts {
       settle.success(target, call.operation, { sentAt: reply.sentAt, known });
       return { kind: 'served', value: reply.value, attempt };
     }
-    return settle.failure(target, call.operation, { fault: reply.fault, receivedAt: reply.receivedAt, attempt });
+    const { fault, receivedAt } = reply;
+    return settle.failure(target, call.operation, { fault, receivedAt, attempt, deadline: call.deadline });
   }
 
   return {

@@ -1,6 +1,7 @@
 import { accessKey } from '../domain/access.ts';
 import { isDenial } from '../domain/fault.ts';
-import type { KeyOperation } from '../domain/key.ts';
+import type { FaultClass } from '../domain/fault.ts';
+import type { KeyId, KeyOperation } from '../domain/key.ts';
 import type { Instant } from '../domain/time.ts';
 import { wrapsGoTo } from '../policy/audit-rules.ts';
 import { shapeAt } from '../policy/rate.ts';
@@ -10,7 +11,7 @@ import type { Access } from './access.ts';
 import { layCanary } from './canary.ts';
 import type { SettleReply } from './link-replies.ts';
 import type { Parts } from './parts.ts';
-import { primaryLatched, primaryLatchedNow } from './witness.ts';
+import { primaryLatched, primaryLatchedNow, targetOf } from './witness.ts';
 import type { Sight, Witness, WitnessTarget } from './witness.ts';
 
 /**
@@ -31,6 +32,9 @@ interface ProbeParts {
   readonly onAnswer: (vault: string, sentAt: Instant) => void;
 }
 
+/** An answer of such a kind says of no vault that it is alive. */
+const saysNothing: ReadonlySet<FaultClass> = new Set(['ambiguous', 'identityOutage']);
+
 /** So many keys of a vault, each by one identity, are kept to probe it with, in turn. */
 const mostTargets = 16;
 
@@ -38,7 +42,8 @@ const mostTargets = 16;
 interface Look {
   readonly targets: Map<string, WitnessTarget>;
   unwrapsDoubted: boolean;
-  wrapsDoubted: boolean;
+  /** The keys whose wraps met an outage. */
+  readonly wrapsDoubted: Set<KeyId>;
 }
 
 export function createProbes({ parts, access, witness, settle, onAnswer }: ProbeParts): Probes {
@@ -60,16 +65,25 @@ export function createProbes({ parts, access, witness, settle, onAnswer }: Probe
     }
   }
 
-  /** Takes the targets in turn, so that one key that fails alone does not keep a sound vault's circuit open. */
+  /** In turn, so that one key that fails alone does not keep a sound vault's circuit open. */
+  async function nextTarget({ targets }: Look): Promise<WitnessTarget | undefined> {
+    for (const [key, known] of [...targets]) {
+      if (primaryLatched(access, known)) continue;
+      targets.delete(key);
+      const target = await asLinked(known);
+      // Who was unlinked since has nothing to look at.
+      if (target === undefined) continue;
+      targets.set(key, target);
+      return target;
+    }
+    // Those that are held back must not keep others from their place.
+    if (targets.size >= mostTargets) targets.clear();
+    return undefined;
+  }
+
   async function probeOnce(vault: string, look: Look): Promise<boolean> {
-    const { targets } = look;
-    const next = [...targets].find(([, target]) => !primaryLatched(access, target));
-    if (next === undefined) return true;
-    const [key, target] = next;
-    targets.delete(key);
-    // Who was unlinked since has nothing to look at.
-    if (!(await isLinked(target))) return targets.size === 0;
-    targets.set(key, target);
+    const target = await nextTarget(look);
+    if (target === undefined) return true;
     const sentAt = clock.now();
     // F7: where wraps alone are out a wrap alone is asked for. A vault that throttles answers to it, and has no room for two.
     const sight = look.unwrapsDoubted || !isOpenForWrapsAlone(vault) ? await unwrapAt(target) : undefined;
@@ -77,11 +91,12 @@ export function createProbes({ parts, access, witness, settle, onAnswer }: Probe
     // F7: a vault that throttles answers too; what else is in doubt is asked for the next time.
     if (granted || sight === 'throttled') look.unwrapsDoubted = false;
     if (!granted) return false;
-    if (look.wrapsDoubted || isOpenForWrapsAlone(vault)) {
+    if (look.wrapsDoubted.size > 0 || isOpenForWrapsAlone(vault)) {
       // While the vault answers no unwrap, no wrap is asked for.
       if (circuits.state(vault, 'unwrapKey').state !== 'closed') return false;
+      const doubted = new Set(look.wrapsDoubted);
       if (!(await wrapsAnswered(await wrapTarget(look, target)))) return false;
-      look.wrapsDoubted = false;
+      for (const keyId of doubted) look.wrapsDoubted.delete(keyId);
     }
     if (sight === 'proven') onAnswer(vault, sentAt);
     return true;
@@ -100,12 +115,40 @@ export function createProbes({ parts, access, witness, settle, onAnswer }: Probe
     return wrapsGoTo(registered.links, link) && access.known(ref)?.refused.wrapKey === undefined;
   }
 
-  /** The one that was looked at, where wraps go to it; any other that they go to; where there is none, the vault's word counts at any key. */
-  async function wrapTarget({ targets }: Look, looked: WitnessTarget): Promise<WitnessTarget> {
-    if (isWrappedAt(looked)) return looked;
-    for (const target of targets.values())
-      if (isWrappedAt(target) && !primaryLatched(access, target) && (await isLinked(target))) return target;
-    return looked;
+  /**
+   * While the circuit is closed, one whose key is not in doubt, since a key that fails alone opens no circuit (F2). Else the one that was
+   * looked at, where wraps go to it, or any other that they go to; where there is none, the vault's word counts at any key.
+   */
+  async function wrapTarget(look: Look, looked: WitnessTarget): Promise<WitnessTarget> {
+    const { vault } = looked.link;
+    const known = [looked, ...look.targets.values()];
+    const isOther = ({ link }: WitnessTarget): boolean => !look.wrapsDoubted.has(link.keyId);
+    const other =
+      circuits.state(vault).state === 'closed'
+        ? ((await firstWrapped(known.filter(isOther))) ?? (await firstWrapped((await linkedIn(vault)).filter(isOther))))
+        : undefined;
+    return other ?? (await firstWrapped(known)) ?? looked;
+  }
+
+  async function firstWrapped(targets: readonly WitnessTarget[]): Promise<WitnessTarget | undefined> {
+    for (const target of targets) {
+      if (!isWrappedAt(target) || primaryLatched(access, target)) continue;
+      const linked = await asLinked(target);
+      if (linked !== undefined && isWrappedAt(linked)) return linked;
+    }
+    return undefined;
+  }
+
+  /** The links in the vault, of servers that this instance knows. */
+  function linkedIn(vault: string): Promise<readonly WitnessTarget[]> {
+    return quietly(async () => {
+      const { links } = await access.picture(vault);
+      return links.flatMap(({ ref, latch }) => {
+        const registered = latch === null ? registry.peekServer(ref.server) : undefined;
+        const link = registered?.links.find(({ keyId }) => keyId === ref.keyId);
+        return registered === undefined || link === undefined ? [] : [targetOf(registered, link)];
+      });
+    }, []);
   }
 
   /** F2: wraps a new canary, and drops it. What the answer says counts like any other (F4, F7). */
@@ -131,16 +174,21 @@ export function createProbes({ parts, access, witness, settle, onAnswer }: Probe
       await settle(target, 'wrap', reply);
       // F4: whether what was denied is a latch, an unwrap at the same link says that is sent after it.
       if (denied && !reply.fault.outsideValidity) await witness.look(target, 'probe');
-      return reply.ok || !consequenceOf(reply.fault, 'wrap').outage;
+      return reply.ok || !(consequenceOf(reply.fault, 'wrap').outage || saysNothing.has(reply.fault.class));
     }, false);
   }
 
-  /** With the store away and no copy: rather one canary too many than a circuit that nobody probes. */
-  function isLinked({ ref }: WitnessTarget): Promise<boolean> {
+  /**
+   * The link as it is now; undefined where it is linked no more. With the store away and no copy as it was: rather one canary too many than a
+   * circuit that nobody probes.
+   */
+  function asLinked(target: WitnessTarget): Promise<WitnessTarget | undefined> {
+    const { ref } = target;
     return quietly(async () => {
       const registered = registry.peekServer(ref.server) ?? (await registry.readServer(ref.server));
-      return registered?.links.some(({ keyId }) => keyId === ref.keyId) === true;
-    }, true);
+      const link = registered?.links.find(({ keyId }) => keyId === ref.keyId);
+      return registered === undefined || link === undefined ? undefined : targetOf(registered, link);
+    }, target);
   }
 
   async function quietly<T>(ask: () => Promise<T>, otherwise: T): Promise<T> {
@@ -167,8 +215,8 @@ export function createProbes({ parts, access, witness, settle, onAnswer }: Probe
     lookAt(vault, target, failed) {
       const known = looks.get(vault);
       // What else fails nobody knows when the first one does.
-      const look = known ?? { targets: new Map<string, WitnessTarget>(), unwrapsDoubted: failed !== undefined, wrapsDoubted: false };
-      if (failed === 'wrapKey') look.wrapsDoubted = true;
+      const look = known ?? { targets: new Map(), unwrapsDoubted: failed !== undefined, wrapsDoubted: new Set() };
+      if (failed === 'wrapKey') look.wrapsDoubted.add(target.link.keyId);
       else if (failed !== undefined) look.unwrapsDoubted = true;
       remember(look, target);
       if (known !== undefined) return;

@@ -13,13 +13,15 @@ import { StoreAway } from '../ports/store.ts';
 import type { AttemptParts, Tried } from './key-call.ts';
 import { createSharedLooks } from './shared-looks.ts';
 import { denialOf } from './witness.ts';
-import type { WitnessTarget } from './witness.ts';
+import type { Sight, WitnessTarget } from './witness.ts';
 
 /** A call that failed. */
 interface Failed {
   readonly fault: Fault;
   readonly receivedAt: Instant;
   readonly attempt: Attempt;
+  /** Monotonic milliseconds by which the caller must have heard. */
+  readonly deadline: number;
 }
 
 type Operation = 'wrapKey' | 'unwrapKey';
@@ -35,12 +37,28 @@ export interface Settle {
 /** When it is worth to ask again after a denial that is not confirmed. */
 const comeBackMs = millis(1000);
 
+/** What a caller is told still has to be put down and sent. */
+const toAnswerMs = millis(250);
+
 export function createSettle({ parts, access, outages, witness }: AttemptParts): Settle {
   const { admission, clock, registry } = parts;
-  const lookNow = createSharedLooks((target) => witness.look(target, 'probe'));
+  const sharedLook = createSharedLooks(async (target) => {
+    const sight = await witness.look(target, 'probe');
+    if (sight === 'outage') await outages.met(target.ref.vault, target, clock.now(), 'unwrapKey');
+    return sight;
+  });
+
+  /** The look of which a caller waits for as long as there is time to answer: it goes on all the same, and what it sees is stored. */
+  async function lookInTime(target: WitnessTarget, deadline: number): Promise<Sight> {
+    const look = sharedLook(target);
+    const seen = new AbortController();
+    const left = millis(Math.max(0, deadline - clock.elapsed() - toAnswerMs));
+    const timeOver = clock.pause(left, seen.signal).then(() => 'undecided' as const);
+    return Promise.race([look, timeOver]).finally(() => seen.abort());
+  }
 
   /** F4: a denial of wrap forbids failover at once; the canary at the same link tells whether it is a latch. */
-  async function wrapDenied(target: WitnessTarget, { fault, receivedAt }: Failed): Promise<Refusal> {
+  async function wrapDenied(target: WitnessTarget, { fault, receivedAt, deadline }: Failed): Promise<Refusal> {
     const seen = denialOf(fault, receivedAt, clock.uuid());
     // Both at once and before the look: with the store away, each is kept.
     await Promise.all([
@@ -52,9 +70,8 @@ export function createSettle({ parts, access, outages, witness }: AttemptParts):
         found: finding(target.ref, fault, 'wrap'),
       }),
     ]);
-    const sight = await lookNow(target);
+    const sight = await lookInTime(target, deadline);
     if (sight === 'denied' || access.known(target.ref)?.latch) return denied(target, fault);
-    if (sight === 'outage') await outages.met(target.ref.vault, target, clock.now(), 'unwrapKey');
     // F6: while nobody has seen whether unwrap works, the denial may be a false one.
     const proven = sight === 'proven';
     const told = proven ? 'wrap is denied while unwrap works' : 'wrap is denied';

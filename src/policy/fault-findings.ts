@@ -49,7 +49,7 @@ export function findingOfLook(candidate: About, fault: Fault, step: ProofStep): 
 export type NotCalled = 'circuitOpen' | 'noRoom';
 
 const whyNot: Readonly<Record<NotCalled, readonly [detail: string, action: string]>> = {
-  circuitOpen: ['not called: the vault is down, its circuit is open', actions.KeyUnreachable ?? ''],
+  circuitOpen: ['not called: the vault does not answer such calls, its circuit is open for them', actions.KeyUnreachable ?? ''],
   noRoom: ["not called: the broker's rate budget for the vault is used up", lessAsked],
 };
 

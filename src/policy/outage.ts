@@ -23,12 +23,12 @@ export function outageMet(stored: VaultHealth, at: Instant, rules: OutageRules):
 
 /**
  * A call that was sent at `sentAt` was answered. Null: nothing changes. Where `failoverSince` goes, the failover has ended.
- * Only a call that was sent after an outage began ends it.
+ * Only a call that was sent after an outage began ends it; and no failover ends while an instance has its circuit open, for wraps alone too.
  */
 export function vaultAnswered(stored: VaultHealth, sentAt: Instant, now: Instant, rules: OutageRules): VaultHealth | null {
   const { answeredAt, outageSince, failoverSince } = stored;
   if (outageSince === null) {
-    if (failoverSince === null) return null;
+    if (failoverSince === null || Object.keys(stored.openAt).length > 0) return null;
     const lately = answeredAt !== undefined && !isAhead(answeredAt, now, rules) && span(answeredAt, sentAt) < answersFor;
     return lately ? null : { ...stored, failoverSince: null };
   }

@@ -24,7 +24,7 @@ export interface Circuits {
   through<T>(vault: string, call: CircuitCall, send: () => Promise<Reply<T>>): Promise<Reply<T> | undefined>;
   /**
    * Makes a canary call, also while the circuit is open: then as its probe, one at a time. Its outage opens the circuit, or keeps it open;
-   * any other answer closes it, but for what wraps opened where it is no wrap.
+   * an answer that shows the vault alive closes it, but for what wraps opened where it is no wrap.
    * @returns the call's reply, or undefined where another probe is under way.
    */
   canary<T>(vault: string, call: CircuitCall, send: () => Promise<Reply<T>>): Promise<Reply<T> | undefined>;

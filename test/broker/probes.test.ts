@@ -33,6 +33,10 @@ function rig() {
     /** Whether the control plane says so. */
     deleted: false,
     room: true,
+    /** What the picture of the vault shows. */
+    linked: [] as WitnessTarget[],
+    /** Keys whose wraps fail, beside `wrap`, which is of all. */
+    badKeys: new Set<string>(),
     known: new Map<string, Partial<LinkAccess>>(),
     /** What was stored of links, and told of vaults. */
     stored: [] as string[],
@@ -55,7 +59,7 @@ function rig() {
       throttled: (vault: string) => one.stored.push(`throttled ${vault}`),
     },
     registry: { peekServer: (name: string) => link.get(name)?.registered, peekVault: () => aVault() },
-    vaults: { wrap: (target: KeyTarget) => call('wrap', target, one.wrap) },
+    vaults: { wrap: (target: KeyTarget) => call('wrap', target, one.badKeys.has(target.keyId) ? outage : one.wrap) },
     rules: {
       attemptMs: millis(2000),
       probeMs: millis(2000),
@@ -68,7 +72,7 @@ function rig() {
   const access = {
     health: () => one.health,
     known: (ref: LinkRef) => anUntried(ref, one.known.get(ref.keyId)),
-    picture: () => Promise.resolve(),
+    picture: () => Promise.resolve({ links: one.linked.map(({ ref }) => anUntried(ref)) }),
     changeVault(_vault: string, decide: (stored: VaultHealth) => Change<VaultHealth>) {
       one.health = decide(one.health)?.next ?? one.health;
       return Promise.resolve();
@@ -240,7 +244,7 @@ test('F3: no canary is wrapped at the standby of a latched primary', async () =>
   const { calls, clock, known, outages, target } = rig();
   const primary = aLink({ keyId: keyId('kv-south', 'p'.repeat(32)), vault: 'kv-south' });
   const standby = target('s', { role: 'standby', standbyOf: primary.keyId });
-  const met = { ...standby, registered: { ...standby.registered, links: [primary, standby.link] } };
+  const met = Object.assign(standby, { registered: Object.assign(standby.registered, { links: [primary, standby.link] }) });
   await outages.met('kv-west', met, clock.now(), 'wrapKey');
   // The denial of the primary is stored while the canary unwrap is under way.
   known.set(primary.keyId, { latch: aLatch() });
@@ -284,6 +288,70 @@ test('F2: however many links without wraps are looked at, one that wraps go to h
   await clock.advance(60_000);
   expect(new Set(calls.filter((call) => call.startsWith('wrap')))).toEqual(new Set(['wrap z']));
 });
+
+test('F2: a key that fails wraps alone opens no circuit: another key of the vault is asked, and what it answers counts', async () => {
+  const { badKeys, calls, changes, circuits, clock, linked, meet, one, target } = rig();
+  one.wrap = undefined;
+  const bad = target('a');
+  badKeys.add(bad.link.keyId);
+  linked.push(bad, target('b', { role: 'additional' }), target('c'));
+  await meet(bad, 'wrapKey');
+  await clock.advance(60_000);
+  expect(calls).toEqual(['unwrap a', 'wrap c']);
+  expect(changes).toEqual([]);
+  expect(clock.pending).toBe(0);
+  // If the other fails too, it is the vault.
+  one.wrap = outage;
+  await meet(bad, 'wrapKey');
+  await clock.advance(0);
+  expect(calls.slice(2)).toEqual(['unwrap a', 'wrap c']);
+  expect(circuits.state('kv-west', 'wrapKey').state).toBe('open');
+});
+
+test('F2: standbys that are held back keep nobody else from probing the circuit', async () => {
+  const { calls, circuits, clock, known, one, outages, target } = rig();
+  one.unwrap = outage;
+  for (const letter of 'abcdefghijklmnop') {
+    const primary = aLink({ keyId: keyId('kv-south', letter.repeat(32)), vault: 'kv-south' });
+    const standby = target(letter, { role: 'standby', standbyOf: primary.keyId });
+    Object.assign(standby.registered, { links: [primary, standby.link] });
+    await outages.met('kv-west', standby, clock.now(), 'unwrapKey');
+    known.set(primary.keyId, { latch: aLatch() });
+  }
+  await clock.advance(60_000);
+  one.unwrap = undefined;
+  expect(circuits.state('kv-west').state).toBe('open');
+  calls.length = 0;
+  outages.lookAgain('kv-west', target('z'));
+  await clock.advance(4000);
+  expect(calls).toEqual(['unwrap z']);
+  expect(circuits.state('kv-west').state).toBe('closed');
+});
+
+test('F5: a probe goes by what a link is now: one that was replaced as protector is denied no wrap', async () => {
+  const { clock, meet, one, target } = rig();
+  const former = target('a');
+  await meet(former, 'wrapKey');
+  await clock.advance(0);
+  Object.assign(former.registered, { links: [{ ...former.link, role: 'additional' }] });
+  one.wrap = revoked;
+  await clock.advance(10_000);
+  expect(one.stored).toEqual([]);
+});
+
+test.each(['ambiguous', 'identityOutage'] as const)(
+  'F2: an answer of class %s to a canary wrap says nothing: it is asked again',
+  async (kind) => {
+    const { calls, clock, meet, one, target } = rig();
+    one.wrap = aFault({ class: kind, status: null });
+    await meet(target('a'), 'wrapKey');
+    await clock.advance(2000);
+    expect(calls.filter((call) => call === 'wrap a')).toHaveLength(2);
+    one.wrap = undefined;
+    await clock.advance(2000);
+    expect(clock.pending).toBe(0);
+  },
+);
 
 test('F3: what a probe finds out again after an unwrap of traffic was answered begins the outage anew', async () => {
   const { clock, meet, one, outages, target } = rig();

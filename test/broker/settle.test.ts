@@ -36,7 +36,7 @@ async function heard(operation: 'wrapKey' | 'unwrapKey', fault: Fault, sight: Si
   } as unknown as AttemptParts);
   const target = { registered: aRegisteredWith(), link: aLink(), ref: aRef() };
   const attempt = { vault: 'kv-west', role: 'primary', class: fault.class, status: 403, vaultCode: fault.code, ms: millis(3) } as const;
-  return { answer: await failure(target, operation, { fault, receivedAt: clock.now(), attempt }), met };
+  return { answer: await failure(target, operation, { fault, receivedAt: clock.now(), attempt, deadline: 10_000 }), met };
 }
 
 test.each([
@@ -87,7 +87,7 @@ test('F4: a denied wrap is kept as such also where the store is away for what wa
   } as unknown as AttemptParts);
   const target = { registered: aRegisteredWith(), link: aLink(), ref: aRef() };
   const attempt = { vault: 'kv-west', role: 'primary', class: 'revoked', status: 403, vaultCode: null, ms: millis(3) } as const;
-  const settled = await failure(target, 'wrapKey', { fault: revoked, receivedAt: clock.now(), attempt });
+  const settled = await failure(target, 'wrapKey', { fault: revoked, receivedAt: clock.now(), attempt, deadline: 10_000 });
   expect(settled).toMatchObject({ kind: 'refused', refusal: { code: 'StateUnavailable' } });
   // P2: with what an event is to tell of it.
   expect(kept).toEqual(['wrapKey WrapDenied']);
@@ -120,7 +120,7 @@ test('F4, F5: however many wraps of a link are denied at once, two looks follow 
   const heardAll = new Map<string, string | undefined>();
   async function denied(name: string, server = 'sql-demo'): Promise<void> {
     const target = { registered: aRegisteredWith(), link: aLink(), ref: aRef({ server }) };
-    void failure(target, 'wrapKey', { fault: revoked, receivedAt: clock.now(), attempt }).then((answer) => {
+    void failure(target, 'wrapKey', { fault: revoked, receivedAt: clock.now(), attempt, deadline: 10_000 }).then((answer) => {
       heardAll.set(name, answer.kind === 'refused' ? answer.refusal.findings?.[0]?.code : answer.kind);
     });
     await clock.advance(0);
@@ -144,6 +144,29 @@ test('F4, F5: however many wraps of a link are denied at once, two looks follow 
   // When nobody looks any more, the next one looks for itself.
   await denied('last');
   expect(looks).toHaveLength(4);
+});
+
+test('C5: who has no time left for the look hears of the denied wrap in time; an outage that is seen later is told all the same', async () => {
+  const clock = virtualClock();
+  const stored = () => Promise.resolve();
+  const met: string[] = [];
+  const { promise: sight, resolve: see } = Promise.withResolvers<Sight>();
+  const { failure } = createSettle({
+    parts: { clock, registry: { peekVault: () => aVault() } },
+    access: { otherDenied: stored, refused: stored, known: () => undefined },
+    witness: { look: () => sight },
+    outages: { met: (vault: string) => Promise.resolve(met.push(vault)) },
+  } as unknown as AttemptParts);
+  const target = { registered: aRegisteredWith(), link: aLink(), ref: aRef() };
+  const attempt = { vault: 'kv-west', role: 'primary', class: 'revoked', status: 403, vaultCode: null, ms: millis(3) } as const;
+  const deadline = clock.elapsed() + 3000;
+  const answer = failure(target, 'wrapKey', { fault: revoked, receivedAt: clock.now(), attempt, deadline });
+  await clock.advance(2999);
+  expect(await answer).toMatchObject({ refusal: { code: 'KeyAccessDenied', retryable: true, findings: [{ code: 'WrapDenied' }] } });
+  see('outage');
+  await clock.advance(0);
+  expect(met).toEqual(['kv-west']);
+  expect(clock.pending).toBe(0);
 });
 
 test('F4: a look that fails, since the store is away, fails those who asked for it; the next one is made all the same', async () => {

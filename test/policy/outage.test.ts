@@ -55,6 +55,12 @@ describe('F3: when an outage begins and ends', () => {
 describe('F8: when a failover has ended', () => {
   const failedOver = answered({ ...met(soundVault, 0), failoverSince: at(second) }, minute);
 
+  test('not while an instance has its circuit open, though unwraps are answered: wraps go to the standby still', () => {
+    const open = { ...failedOver, openAt: { 'instance-1': at(second) } };
+    expect(vaultAnswered(open, at(hour), at(hour), gateRules)).toBeNull();
+    expect(answered({ ...open, openAt: {} }, hour).failoverSince).toBeNull();
+  });
+
   test.each([
     [10 * second - 1, at(second)],
     [10 * second, null],

@@ -65,6 +65,8 @@ export interface History extends Law {
   rolesOf(server: string, keyId: string): readonly LinkRole[];
   /** True time at which the vault answered 429 last. */
   throttledAt(vault: string): number;
+  /** Whether the newest wrap of the instance at the vault met an outage. */
+  wrapsOut(vault: string, instance: string): boolean;
   /** Nobody moved a wall clock since, and no two are more than two seconds apart. */
   clocksSound(since: number): boolean;
   /** Every instance's way to the store was sound since then: the watch runs on any. */
@@ -82,6 +84,7 @@ export function createHistory(world: World): History {
   /** The same by the wall clock, which ages proofs. */
   const provenWall = new Map<string, number>();
   const throttled = new Map<string, number>();
+  const wrapsOut = new Set<string>();
   const start = world.clock.now();
   /** By vault: the first outage after its last success. */
   const outages = new Map<string, Outage>();
@@ -101,6 +104,7 @@ export function createHistory(world: World): History {
 
   function answered(call: Call): void {
     noteOutage(call);
+    if (call.operation === 'wrapKey') wrapsOut[call.outcome === 'outage' ? 'add' : 'delete'](`${call.vault}|${call.instance}`);
     if (call.outcome === 'throttled') throttled.set(call.vault, world.now());
     if (call.outcome === 'ok' && call.operation === 'unwrapKey') {
       provenWall.set(accessKey(call), world.clock.now());
@@ -207,6 +211,7 @@ export function createHistory(world: World): History {
     },
 
     throttledAt: (vault) => throttled.get(vault) ?? -Infinity,
+    wrapsOut: (vault, instance) => wrapsOut.has(`${vault}|${instance}`),
     clocksSound: (since) => world.jumpedAt < since && world.places.every(({ skew }) => Math.abs(skew) <= 1000),
 
     storeSound(since) {

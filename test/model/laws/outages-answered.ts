@@ -61,7 +61,7 @@ export function outagesAnswered({ world, history, counts, breaks }: Bench): Law 
   /** As it is stored, or met by an instance that is about to store it. */
   function newestDenial(vault: string): number {
     const inVault = [...rows.links.values()].filter((row) => row.ref.vault === vault);
-    const met = history.denials.flatMap(({ call }) => (call.vault === vault ? (call.receivedAt ?? []) : []));
+    const met = history.denials.flatMap(({ call, ofStranger }) => (call.vault === vault && !ofStranger ? (call.receivedAt ?? []) : []));
     return Math.max(-Infinity, ...met, ...inVault.flatMap((row) => Object.values(row.denials)));
   }
 

@@ -55,8 +55,9 @@ export function standbysHeldBack({ world, history, counts, breaks }: Bench): Law
     if (world.options.controlPlane && vault.deleted !== null && since > pictureMs) return ['F9', 'the vault of its primary was deleted'];
     if (vault.deleted !== null || since <= settlesMs) return undefined;
     if (vault.trouble === 'throttle') return ['F7', `the vault of its primary only throttles since ${vault.changedAt}`];
-    // F7: a vault that throttled is not asked for a while whether it wraps again.
-    if (call.operation === 'wrapKey' && history.throttledAt(primary.vault) > world.now() - backedOffMs) return undefined;
+    // F7: a vault that throttled is not asked for a while whether it wraps again, where it did not.
+    const backedOff = history.throttledAt(primary.vault) > world.now() - backedOffMs;
+    if (call.operation === 'wrapKey' && backedOff && history.wrapsOut(primary.vault, call.instance)) return undefined;
     return isWellFor(call, vault) ? ['F8', `the vault of its primary is well for ${call.operation} since ${vault.changedAt}`] : undefined;
   }
 
