@@ -117,9 +117,10 @@ export function stateAllows(registered: RegisteredServer, act: Act, now: Paramet
 const wayOut: Readonly<Record<RegisteredServer['server']['state'], string>> = {
   pendingValidation: 'set a protector, or revalidate it where it was restored or replicated',
   online: 'nothing is to be done',
-  atRisk: 'give the broker back its access to the protector, or set a protector with other material',
-  inaccessible: 'give the broker back its access to the protector; it heals by itself within 8 hours of the first denial, or by revalidate',
-  needsRevalidation: 'give the broker back its access to the protector and call revalidate',
+  atRisk: 'give the broker back its access to the protector (or recover what was deleted), or set a protector with other material',
+  inaccessible:
+    'give the broker back its access to the protector, or recover what was deleted; it heals by itself within 8 hours of the first denial, or by revalidate',
+  needsRevalidation: 'give the broker back its access to the protector, or recover what was deleted, and call revalidate',
 };
 
 export function keyNotLinked(server: string, thumbprint: Thumbprint): Refusal {

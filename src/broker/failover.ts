@@ -1,13 +1,16 @@
 import { sameLink } from '../domain/access.ts';
+import type { LinkRef } from '../domain/access.ts';
+import type { Fault } from '../domain/fault.ts';
 import { refuse } from '../domain/refusal.ts';
 import type { Attempt, Refusal } from '../domain/refusal.ts';
 import { protectorGroup } from '../domain/server.ts';
 import type { Group, Link } from '../domain/server.ts';
 import { millis } from '../domain/time.ts';
-import { mayFailOver } from '../policy/gate.ts';
+import { mayFailOver, primaryNotLatched } from '../policy/gate.ts';
 import { standingAt } from '../policy/server-state.ts';
 import { StoreAway } from '../ports/store.ts';
 import type { Attempts } from './attempt.ts';
+import { createDeniedAccess } from './denied-access.ts';
 import type { AttemptParts, KeyCall, Tried } from './key-call.ts';
 import { refOf } from './witness.ts';
 
@@ -19,28 +22,61 @@ export type Operated<T> =
 /** Tries a group: its primary, and on an outage its standbys in order, each behind the gate (F3, K6). */
 export type AtGroup = <T>(group: Group, call: KeyCall<T>) => Promise<Operated<T>>;
 
+/** What the control plane says of a vault, as a fault of it (F9). */
+const vaultDeleted = (vault: string) =>
+  ({
+    class: 'vaultGone',
+    status: null,
+    code: 'VaultDeleted',
+    reach: 'vault',
+    mayHideDenial: false,
+    outsideValidity: false,
+    detail: `F9: vault ${vault} was deleted`,
+  }) as const satisfies Fault;
+
 /** F9: how long an outage may wait for the control plane's word. */
 const controlPlaneMs = millis(1500);
 
 export function createAtGroup(all: AttemptParts, attempts: Attempts): AtGroup {
   const { clock, controlPlane, registry, rules } = all.parts;
+  const denied = createDeniedAccess(all);
   /** The vault is probed so often: sooner there is nothing new (F2). */
   const comeBack = { retryable: true, retryAfterMs: rules.probeMs };
 
-  /** F3 and F9, asked right before the standby is called. A vault that the control plane knows as deleted is a denial, not an outage. */
+  /** F9: what the control plane says of the primary's vault. One that it knows as deleted is a denial, not an outage. Rejects with `StoreAway`. */
+  async function askControlPlane(primary: LinkRef): Promise<Refusal | 'exists' | 'unknown'> {
+    const vault = registry.peekVault(primary.vault);
+    if (vault === undefined) return 'unknown';
+    const status = await controlPlane.vaultStatus(vault, controlPlaneMs, all.access.health(vault.name).outageSince);
+    if (status !== 'deleted') return status;
+    const fault = vaultDeleted(primary.vault);
+    const { class: met, reach, code } = fault;
+    await all.access.denied(primary, { class: met, reach, code, receivedAt: clock.now(), id: clock.uuid(), witness: false });
+    return denied.refusal(primary, fault);
+  }
+
+  /** Of a primary without a standby: why it is refused, where the outage is not the whole story. */
+  async function saidOfPrimary<T>({ primary: link }: Group, { registered }: KeyCall<T>): Promise<Refusal | undefined> {
+    const primary = refOf(registered, link);
+    try {
+      const said = await askControlPlane(primary);
+      if (typeof said === 'object') return said;
+      const answer = primaryNotLatched({ primary, primaryPicture: await all.access.picture(primary.vault) });
+      return answer.open ? undefined : refuse('VaultUnavailable', `${answer.law}: ${answer.detail}`, comeBack).refusal;
+    } catch (error) {
+      if (!(error instanceof StoreAway)) throw error;
+      return undefined;
+    }
+  }
+
+  /** F3 and F9, asked right before the standby is called. */
   async function gate<T>(group: Group, standby: Link, call: KeyCall<T>): Promise<Refusal | undefined> {
     const { server } = call.registered;
     const primary = refOf(call.registered, group.primary);
     const standbyRef = refOf(call.registered, standby);
     try {
-      const vault = registry.peekVault(group.primary.vault);
-      const status =
-        vault === undefined ? 'unknown' : await controlPlane.vaultStatus(vault, controlPlaneMs, all.access.health(vault.name).outageSince);
-      if (status === 'deleted') {
-        const seen = { class: 'vaultGone', reach: 'vault', code: 'VaultDeleted', receivedAt: clock.now(), id: clock.uuid() } as const;
-        await all.access.denied(primary, { ...seen, witness: false });
-        return refuse('KeyAccessDenied', `F9: vault ${primary.vault} was deleted`, { retryable: true }).refusal;
-      }
+      const said = await askControlPlane(primary);
+      if (typeof said === 'object') return said;
       const protector = refOf(call.registered, protectorGroup(call.registered)?.primary ?? group.primary);
       const [primaryPicture, standbyPicture, protectorPicture] = await all.access.pictures(
         primary.vault,
@@ -58,7 +94,7 @@ export function createAtGroup(all: AttemptParts, attempts: Attempts): AtGroup {
           primaryPicture,
           standby: standbyRef,
           standbyPicture,
-          controlPlane: status,
+          controlPlane: said,
         },
         rules.gate,
       );
@@ -81,6 +117,7 @@ export function createAtGroup(all: AttemptParts, attempts: Attempts): AtGroup {
     const tried: Attempt[] = [primary];
     let refusal = refuse('VaultUnavailable', `F3: vault ${group.primary.vault} is down and the key has no standby`, comeBack).refusal;
     let link = group.primary;
+    if (group.standbys.length === 0) refusal = (await saidOfPrimary(group, call)) ?? refusal;
     for (const standby of inOrder(group, call)) {
       const one: Tried<T> = await attempts.at(standby, call, () => gate(group, standby, call));
       if (one.attempt !== null) {

@@ -1,15 +1,12 @@
-import type { LinkRef } from '../domain/access.ts';
 import { isDenial } from '../domain/fault.ts';
 import type { Fault } from '../domain/fault.ts';
-import type { Finding } from '../domain/finding.ts';
 import { refuse } from '../domain/refusal.ts';
 import type { Attempt, Refusal } from '../domain/refusal.ts';
 import { millis } from '../domain/time.ts';
 import type { Instant } from '../domain/time.ts';
-import { findingFrom } from '../policy/fault-findings.ts';
-import type { ProofStep } from '../policy/fault-findings.ts';
 import { consequenceOf, leadsOn } from '../policy/verdict.ts';
 import { StoreAway } from '../ports/store.ts';
+import { comeBackMs, createDeniedAccess } from './denied-access.ts';
 import type { AttemptParts, Tried } from './key-call.ts';
 import { createSharedLooks } from './shared-looks.ts';
 import { denialOf } from './witness.ts';
@@ -34,14 +31,12 @@ export interface Settle {
   failure(target: WitnessTarget, operation: Operation, failed: Failed): Promise<Extract<Tried<never>, { kind: 'outage' | 'refused' }>>;
 }
 
-/** When it is worth to ask again after a denial that is not confirmed. */
-const comeBackMs = millis(1000);
-
 /** What a caller is told still has to be put down and sent. */
 const toAnswerMs = millis(250);
 
 export function createSettle({ parts, access, outages, witness }: AttemptParts): Settle {
-  const { admission, clock, registry } = parts;
+  const { admission, clock } = parts;
+  const denied = createDeniedAccess({ parts, access });
   const sharedLook = createSharedLooks(async (target) => {
     const sight = await witness.look(target, 'probe');
     if (sight === 'outage') await outages.met(target.ref.vault, target, clock.now(), 'unwrapKey');
@@ -67,35 +62,23 @@ export function createSettle({ parts, access, outages, witness }: AttemptParts):
         operation: 'wrapKey',
         since: receivedAt,
         finding: 'WrapDenied',
-        found: finding(target.ref, fault, 'wrap'),
+        found: denied.finding(target.ref, fault, 'wrap'),
       }),
     ]);
     const sight = await lookInTime(target, deadline);
-    if (sight === 'denied' || access.known(target.ref)?.latch) return denied(target, fault);
+    if (sight === 'denied' || access.known(target.ref)?.latch) return denied.refusal(target.ref, fault);
     // F6: while nobody has seen whether unwrap works, the denial may be a false one.
     const proven = sight === 'proven';
     const told = proven ? 'wrap is denied while unwrap works' : 'wrap is denied';
     const detail = `vault ${target.ref.vault}: ${told} (${fault.code ?? fault.class})`;
     const again = proven ? { retryable: false } : { retryable: true, retryAfterMs: comeBackMs };
-    return refuse('KeyAccessDenied', detail, { ...again, findings: [finding(target.ref, fault, 'wrap')] }).refusal;
-  }
-
-  /** What is wrong and what to do, in the words of an audit of the same key. */
-  function finding(ref: LinkRef, fault: Fault, step: ProofStep): Finding {
-    return findingFrom({ server: ref.server, keyId: ref.keyId, vault: registry.peekVault(ref.vault) }, fault, step);
-  }
-
-  function denied({ ref }: WitnessTarget, fault: Fault): Refusal {
-    const suspected = access.known(ref)?.latch?.status !== 'confirmed';
-    const again = suspected ? { retryable: true, retryAfterMs: comeBackMs } : { retryable: false };
-    const detail = `vault ${ref.vault} denies access to the key: ${fault.detail}`;
-    return refuse('KeyAccessDenied', detail, { ...again, findings: [finding(ref, fault, 'unwrap')] }).refusal;
+    return refuse('KeyAccessDenied', detail, { ...again, findings: [denied.finding(target.ref, fault, 'wrap')] }).refusal;
   }
 
   async function unwrapDenied(target: WitnessTarget, { fault, receivedAt }: Failed): Promise<Refusal> {
     const seen = denialOf(fault, receivedAt, clock.uuid());
     if (seen !== undefined) await access.denied(target.ref, { ...seen, witness: false });
-    return denied(target, fault);
+    return denied.refusal(target.ref, fault);
   }
 
   /** What the caller hears of a fault that is neither outage nor denial. */
@@ -109,9 +92,10 @@ export function createSettle({ parts, access, outages, witness }: AttemptParts):
 
   async function refusalOf(target: WitnessTarget, operation: Operation, failed: Failed): Promise<Refusal> {
     const { fault, receivedAt } = failed;
+    if (isDenial(fault.class)) outages.denied(target.ref.vault, receivedAt);
     if (fault.outsideValidity) {
       // C2: no denial of access, but wrap does not fail over until it succeeds here.
-      const found = finding(target.ref, fault, 'wrap');
+      const found = denied.finding(target.ref, fault, 'wrap');
       await access.refused(target.ref, { operation: 'wrapKey', since: receivedAt, finding: 'KeyExpired', found });
       const findings = [found];
       return refuse('KeyAccessDenied', `vault ${target.ref.vault} refuses to wrap: ${fault.detail}`, { retryable: false, findings })

@@ -25,6 +25,18 @@ const actions: Readonly<Partial<Record<FindingCode, string>>> = {
 };
 const lessAsked = 'Try again when less is asked of the vault.';
 
+/** What helps against a fault whose finding would say something else. */
+function actionOf({ class: met, code }: Fault): string | undefined {
+  if (met === 'throttled') return lessAsked;
+  if (met === 'vaultGone') return 'Recover the vault before it is purged; if it is there, see that its name leads to it.';
+  return code !== null && networkCodes.has(code)
+    ? "Let the broker through the vault's firewall, private endpoint or perimeter."
+    : undefined;
+}
+
+/** By these inner codes the vault refuses where a call comes from, whoever calls (facts, key-vault-behaviour 3.2). */
+const networkCodes: ReadonlySet<string> = new Set(['ForbiddenByFirewall', 'ForbiddenByConnection', 'ForbiddenByNsp']);
+
 const denied = { get: 'GetDenied', wrap: 'WrapDenied', unwrap: 'UnwrapDenied' } as const;
 
 type About = Pick<Candidate, 'server' | 'keyId' | 'vault'>;
@@ -32,8 +44,7 @@ type About = Pick<Candidate, 'server' | 'keyId' | 'vault'>;
 /** The finding that tells of a fault best. */
 export function findingFrom(candidate: About, fault: Fault, step: ProofStep): Finding {
   const code = codeOf(fault, step);
-  const action = fault.class === 'throttled' ? lessAsked : (actions[code] ?? '');
-  return findingOf(candidate, code, `${step}: ${fault.detail}`, action);
+  return findingOf(candidate, code, `${step}: ${fault.detail}`, actionOf(fault) ?? actions[code] ?? '');
 }
 
 /**

@@ -82,7 +82,8 @@ function vaultNotDeleted({ controlPlane, primary }: GateQuestion): GateAnswer {
   return controlPlane === 'deleted' ? forbidden('F9', `vault ${primary.vault} was deleted`) : open;
 }
 
-function primaryNotLatched({ primary, primaryPicture }: GateQuestion): GateAnswer {
+/** Also of a primary without a standby: whoever asks hears why access was denied before its vault went down. */
+export function primaryNotLatched({ primary, primaryPicture }: Pick<GateQuestion, 'primary' | 'primaryPicture'>): GateAnswer {
   const latch = accessOf(primaryPicture, primary)?.latch;
   if (!latch) return open;
   return forbidden('F4', `access to the key in vault ${primary.vault} was denied at ${toRfc3339(latch.firstDenialAt)} (${latch.status})`);

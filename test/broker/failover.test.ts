@@ -7,6 +7,7 @@ import { instant, millis } from '../../src/domain/time.ts';
 import { refuse } from '../../src/domain/refusal.ts';
 import type { Attempt, RefusalCode } from '../../src/domain/refusal.ts';
 import type { Link } from '../../src/domain/server.ts';
+import { StoreAway } from '../../src/ports/store.ts';
 import { aLatch, anUntried, aPicture, aRegisteredWith, at, gateRules, minute, noon } from '../support/builders.ts';
 import { aLink, aRef, aVault, keyId } from '../support/stored-values.ts';
 import { virtualClock } from '../support/virtual-clock.ts';
@@ -122,4 +123,63 @@ test('F3: a DEK under a former protector stays where it is once the latch of the
     expect(operated.ok).toBe(!latched);
     if (!operated.ok) expect(operated.refusal.detail).toMatch(/F3: the protector is latched/);
   }
+});
+
+describe('a key without a standby, whose vault is out', () => {
+  async function alone(
+    latch: LinkAccess['latch'],
+    vaultStatus: 'exists' | 'deleted' | 'unknown',
+    picture: () => Promise<unknown> = () => Promise.resolve(aPicture([anUntried(aRef(), { latch })])),
+  ) {
+    const stored: unknown[] = [];
+    const all = {
+      parts: {
+        clock: virtualClock(),
+        registry: { peekVault: () => aVault() },
+        controlPlane: { vaultStatus: () => Promise.resolve(vaultStatus) },
+        rules: { probeMs: millis(2000) },
+      },
+      access: {
+        known: () => anUntried(aRef(), { latch }),
+        health: () => ({ outageSince: noon }),
+        picture,
+        denied: (_ref: LinkRef, seen: unknown) => Promise.resolve(stored.push(seen)),
+      },
+      outages: { failedOver: () => undefined },
+    } as unknown as AttemptParts;
+    const attempts = { at: (link: Link) => Promise.resolve({ kind: 'outage', attempt: attemptAt(link, 'outage') }) } as unknown as Attempts;
+    const registered = { ...aRegisteredWith(), links: [primary] };
+    const call = { registered, operation: 'unwrapKey' } as unknown as KeyCall<never>;
+    const operated = await createAtGroup(all, attempts)({ primary, standbys: [] }, call);
+    return { refusal: operated.ok ? undefined : operated.refusal, stored };
+  }
+
+  test.each(['exists', 'unknown'] as const)('is told that it has none: the control plane says %s', async (status) => {
+    const { refusal, stored } = await alone(null, status);
+    expect(refusal).toMatchObject({ code: 'VaultUnavailable', retryable: true, retryAfterMs: 2000 });
+    expect(refusal?.detail).toMatch(/^F3: .* no standby$/);
+    expect(stored).toEqual([]);
+  });
+
+  test('F4: is told why access was denied before', async () => {
+    const { refusal } = await alone(aLatch({ status: 'confirmed' }), 'unknown');
+    expect(refusal).toMatchObject({ code: 'VaultUnavailable' });
+    expect(refusal?.detail).toMatch(/^F4: access to the key in vault kv-west was denied at .* \(confirmed\)$/);
+  });
+
+  test.each([
+    { latch: aLatch(), again: { retryable: true, retryAfterMs: 1000 } },
+    { latch: aLatch({ status: 'confirmed' }), again: { retryable: false } },
+  ])('F9, F6: of a vault that was deleted is denied, and worth to try again while that is $latch.status', async ({ latch, again }) => {
+    const { refusal, stored } = await alone(latch, 'deleted');
+    const finding = { code: 'KeyUnreachable', action: expect.stringMatching(/^Recover the vault/) as string };
+    expect(refusal).toMatchObject({ code: 'KeyAccessDenied', ...again, findings: [finding] });
+    expect(refusal?.detail).toMatch(/F9: vault kv-west was deleted/);
+    expect(stored).toMatchObject([{ class: 'vaultGone', reach: 'vault', code: 'VaultDeleted', witness: false }]);
+  });
+
+  test('hears of the outage where the store is away', async () => {
+    const { refusal } = await alone(null, 'unknown', () => Promise.reject(new StoreAway('away')));
+    expect(refusal).toMatchObject({ code: 'VaultUnavailable' });
+  });
 });

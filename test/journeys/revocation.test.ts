@@ -215,6 +215,41 @@ describe('with brokers that are killed', () => {
   );
 });
 
+describe('a key without a standby', () => {
+  async function withoutStandby(traveller: Traveller): Promise<{ readonly fleet: Fleet; readonly wrappedDek: string }> {
+    const fleet = await traveller.fleet();
+    const body = { keyId: fleet.keyId, standbyKeyIds: [] };
+    expect((await traveller.as('Operator', `PUT /v1/servers/${fleet.server}/protector`, body)).status).toBe(200);
+    return { fleet, wrappedDek: (await traveller.wrapped(fleet)).wrappedDek };
+  }
+
+  it('F4: says why access was denied also when its vault then goes down', async (context) => {
+    const traveller = journeys.begin(context);
+    const { fleet, wrappedDek } = await withoutStandby(traveller);
+    await traveller.control(`PUT /vaults/${fleet.west.name}/access`, { allow: [] });
+    expect((await traveller.unwrap(fleet, wrappedDek)).body.code).toBe('KeyAccessDenied');
+    await traveller.fault(fleet.west, { fault: 'refuse' });
+    for (const instance of [0, 1]) {
+      const { status, body } = await traveller.unwrap(fleet, wrappedDek, { instance });
+      expect({ status, code: body.code }).toEqual({ status: 503, code: 'VaultUnavailable' });
+      expect(body.detail).toMatch(/^F4: access to the key in vault .* was denied at /);
+    }
+  });
+
+  it('F9: a vault that was deleted and answers 503 is no outage there either', async (context) => {
+    const traveller = journeys.begin(context);
+    const { fleet, wrappedDek } = await withoutStandby(traveller);
+    await traveller.control(`DELETE /vaults/${fleet.west.name}`, { answers: '503' });
+    const { status, body } = await traveller.unwrap(fleet, wrappedDek);
+    expect({ status, code: body.code, findings: body.findings?.map(({ code }) => code) }).toEqual({
+      status: 403,
+      code: 'KeyAccessDenied',
+      findings: ['KeyUnreachable'],
+    });
+    expect(body.findings?.[0]?.action).toMatch(/^Recover the vault/);
+  });
+});
+
 describe('a standby that is slow to be met', () => {
   it('F3: a denial that is stored before the request leaves still holds it back, though the gate was open before', async (context) => {
     const traveller = journeys.begin(context);

@@ -53,9 +53,9 @@ export function answersToldRight({ world, history, counts, breaks }: Bench): Law
   function wrongOrder({ server, key, operation }: Asked, attempts: readonly Attempt[]): string | undefined {
     const standbys = attempts.filter(({ role }) => role === 'standby').map(({ vault }) => vault);
     // C2: that a key has expired is no denial of access.
-    const isExpired = (vault: string): boolean => operation === 'wrap' && world.vaults.truth.get(vault)?.keys.get(key)?.expired === true;
     const denied = attempts.findIndex(
-      ({ role, class: met, vault }) => role === 'standby' && met !== 'ok' && met !== 'circuitOpen' && isDenial(met) && !isExpired(vault),
+      ({ role, class: met, vaultCode }) =>
+        role === 'standby' && met !== 'ok' && met !== 'circuitOpen' && isDenial(met) && vaultCode !== 'KeyExpired',
     );
     if (denied !== -1 && denied < attempts.length - 1) return `goes on after the denial of ${attempts[denied]?.vault}`;
     const orders = history.recent(server).map(({ links }) => {
