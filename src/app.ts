@@ -149,7 +149,7 @@ function start(settings: Settings, warnings: readonly string[]): Broker {
     log: (record) => line('warn', 'operation record', { record }),
     tell,
   });
-  const registry = createRegistry(store, { clock, outbox, pollMs: settings.registry.pollMs, tell });
+  const registry = createRegistry(store, { clock, outbox, pollMs: settings.registry.pollMs, clockSkewMs: settings.clockSkewMs, tell });
   const transport = createTransport({ clock, maxConnections: settings.vaults.connections });
   const resolver = createSecondResolver({ servers: settings.vaults.resolvers, timeoutMs: settings.vaults.attemptTimeoutMs });
   const insights = insightsTarget(settings.telemetry, identities, clock);

@@ -98,8 +98,8 @@ const incompatible: readonly { readonly names: readonly (keyof Values)[]; readon
     },
     {
       names: ['storeAwayShare', 'ratePoints', 'probeShare', 'pointsBc'],
-      why: 'leave no room: the share of the points while the store is away must cover the two calls of a rewrap for a BC database',
-      when: (v) => trafficPoints(v) * v.storeAwayShare + 1e-9 < 2 * v.pointsBc,
+      why: 'leave no room: the share of the points while the store is away must cover one call for a BC database',
+      when: (v) => trafficPoints(v) * v.storeAwayShare + 1e-9 < v.pointsBc,
     },
     {
       names: ['rateWindowMs', 'serviceLimits', 'serviceShare', 'probeShare'],
@@ -113,8 +113,8 @@ const incompatible: readonly { readonly names: readonly (keyof Values)[]; readon
     },
     {
       names: ['storeAwayShare', 'rateWindowMs', 'serviceLimits', 'serviceShare', 'probeShare'],
-      why: 'leave no room: the share while the store is away must cover the two calls of a rewrap with the dearest kind of key that may be linked',
-      when: (v) => serviceUnits * (1 - v.probeShare) * v.storeAwayShare < 2 * dearest(v).linked,
+      why: 'leave no room: the share while the store is away must cover one call with the dearest kind of key that may be linked',
+      when: (v) => serviceUnits * (1 - v.probeShare) * v.storeAwayShare < dearest(v).linked,
     },
     {
       names: ['leaseMs', 'rateWindowMs'],

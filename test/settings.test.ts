@@ -241,6 +241,7 @@ describe('settings', () => {
     ['KEYBROKER_STORE_CONNECTION_STRING', 'not a connection string'],
     ['KEYBROKER_MAX_STANDBYS', '5'],
     ['KEYBROKER_CLOCK_SKEW_MS', '1999'],
+    ['KEYBROKER_STORE_TIMEOUT_MS', '5001'],
   ])('%s=%s is refused by name', (name, value) => {
     expect(problemsOf({ [name]: value }).filter((problem) => problem.startsWith(`${name} must be `))).toHaveLength(1);
   });
@@ -320,13 +321,13 @@ describe('settings', () => {
       ['KEYBROKER_POINTS_BC', 'KEYBROKER_RATE_POINTS', 'KEYBROKER_PROBE_SHARE'],
     ],
     [
-      'B3: an away share that covers one call for a BC database, and not the two of a rewrap',
-      { KEYBROKER_STORE_AWAY_SHARE: '0.01' },
+      'B3: an away share that is a little less than one call for a BC database',
+      { KEYBROKER_STORE_AWAY_SHARE: '0.0052' },
       ['KEYBROKER_STORE_AWAY_SHARE', 'KEYBROKER_RATE_POINTS', 'KEYBROKER_PROBE_SHARE', 'KEYBROKER_POINTS_BC'],
     ],
     [
-      'B3: an away share that covers one call with the dearest key, and not the two of a rewrap',
-      { KEYBROKER_STORE_AWAY_SHARE: '0.04', KEYBROKER_SERVICE_SHARE: '0.1', KEYBROKER_PROBE_SHARE: '0.2' },
+      'B3: an away share that covers no call with the dearest key',
+      { KEYBROKER_STORE_AWAY_SHARE: '0.02', KEYBROKER_SERVICE_SHARE: '0.1', KEYBROKER_PROBE_SHARE: '0.2' },
       [
         'KEYBROKER_STORE_AWAY_SHARE',
         'KEYBROKER_RATE_WINDOW_MS',
@@ -353,6 +354,20 @@ describe('settings', () => {
     ['an away share that is all that probes leave', { KEYBROKER_STORE_AWAY_SHARE: '0.95' }],
     ['as few points as one probe needs', { KEYBROKER_RATE_POINTS: '100', KEYBROKER_STORE_AWAY_SHARE: '0.11' }],
     ['an away share of one rewrap for a BC database, for 90 instances', { KEYBROKER_STORE_AWAY_SHARE: '0.011' }],
+    ['an away share of one call for a BC database, for 188 instances', { KEYBROKER_STORE_AWAY_SHARE: '0.0053' }],
+    [
+      'an away share of one call with the dearest key, and not of a rewrap',
+      { KEYBROKER_STORE_AWAY_SHARE: '0.04', KEYBROKER_SERVICE_SHARE: '0.1', KEYBROKER_PROBE_SHARE: '0.2' },
+    ],
+    [
+      'the least away share, where the budget is large',
+      {
+        KEYBROKER_STORE_AWAY_SHARE: '0.001',
+        KEYBROKER_RATE_POINTS: '6000',
+        KEYBROKER_RATE_WINDOW_MS: '60000',
+        KEYBROKER_SERVICE_SHARE: '1',
+      },
+    ],
     ['a lease of half the window', { KEYBROKER_LEASE_MS: '1000', KEYBROKER_RATE_WINDOW_MS: '2000', KEYBROKER_STORE_TIMEOUT_MS: '500' }],
   ])('%s goes', (_rule, change) => {
     expect(problemsOf(change)).toEqual([]);

@@ -16,7 +16,8 @@ const atOnce = 48;
  * A batch is its items, each on the road that a single call takes: admitted, gated and recorded on its own. What is decided once is whether
  * the caller may use this server at all. Where a host may not use its own server now, each item leaves the record that a single call would
  * (P3), and so do items whose turn does not come before the deadline: they are cancelled, and say so. Whoever names a server that is not his
- * own leaves one record, which tells of how many items there were: nobody else's records are pushed out by a thousand a request.
+ * own leaves one record, which tells of how many items there were: nobody else's records are pushed out by a thousand a request. So it is also
+ * where the state cannot be read, `StateUnavailable`: nobody knows then whose server it is.
  */
 export function createBatch(parts: Pick<Parts, 'registry' | 'clock' | 'operations'>): Pick<Roads, 'batch' | 'refuseBatch'> {
   const { clock } = parts;

@@ -1,5 +1,5 @@
 import type { DeliveryState } from '../domain/delivery.ts';
-import { earliest, instant, plus } from '../domain/time.ts';
+import { instant, plus } from '../domain/time.ts';
 import type { Instant } from '../domain/time.ts';
 import {
   atAddress,
@@ -138,11 +138,14 @@ async function takeLease(
   });
 }
 
-/** Without what lies behind an event that cannot be read, while that may be of the same subject and a newer instance may tell of it. */
+/**
+ * Without what lies behind an event that cannot be read, while that may be of the same subject and a newer instance may tell of it. None of
+ * it is passed over: the log is read from `arrivesWithin` back in any case, and it waits no longer than that.
+ */
 function upToGap({ fresh, unreadFrom, unreadable }: Unheard, now: Instant): Unheard {
   const gap = firstGap(unreadable, now);
   if (gap === null) return { fresh, unreadFrom, unreadable };
-  return { fresh: fresh.filter(({ time }) => time < gap), unreadFrom: earliest(gap, unreadFrom ?? gap), unreadable };
+  return { fresh: fresh.filter(({ time }) => time < gap), unreadFrom, unreadable };
 }
 
 function stateAfter({ state, left }: PassEnd, { unreadFrom, unreadable }: Unheard, swept: Swept | null): DeliveryState {

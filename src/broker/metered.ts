@@ -8,7 +8,7 @@ import type { CircuitState } from '../ports/circuits.ts';
 import type { EndedOperation, Reading, Telemetry } from '../ports/telemetry.ts';
 import type { StatusView, VaultStatus } from './fleet-views.ts';
 import type { Parts } from './parts.ts';
-import type { Roads, Served } from './roads.ts';
+import type { BatchRequest, Roads, Served } from './roads.ts';
 
 /** Calls that wait for the rate budget of a vault, in this instance. */
 export type WaitingCount = (vault: string) => number;
@@ -64,11 +64,34 @@ export function metered({ parts, roads, waiting, telemetry }: MeterParts): Roads
     };
   }
 
+  /** An item that was tried is told of by its own road; here, those that leave a record and never came to one. */
+  async function batch<T>(request: BatchRequest<T>, context: RequestContext): ReturnType<typeof roads.batch<T>> {
+    const { operation, server, size } = request;
+    const beganAt = clock.now();
+    const began = clock.elapsed();
+    const tried = new Set<number>();
+    const item: typeof request.item = (index, own) => {
+      tried.add(index);
+      return request.item(index, own);
+    };
+    const outcome = await roads.batch({ ...request, item }, context);
+    const took = millis(clock.elapsed() - began);
+    if (!outcome.ok && outcome.refusal.code !== 'ServerInaccessible') return outcome;
+    for (let index = 0; index < size; index += 1) {
+      const database = tried.has(index) ? undefined : request.database(index);
+      const end = outcome.ok ? outcome.value[index] : outcome;
+      if (database === undefined || end === undefined || end.ok) continue;
+      telemetry.operated({ operation, server, database, beganAt, took, trace: context.trace ?? null, ...endOf(end) });
+    }
+    return outcome;
+  }
+
   return {
     ...roads,
     wrap: told('wrap', roads.wrap),
     unwrap: told('unwrap', roads.unwrap),
     rewrap: told('rewrap', roads.rewrap),
+    batch,
     async watch() {
       await roads.watch();
       await fleet.take();

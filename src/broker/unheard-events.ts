@@ -4,9 +4,9 @@ import type { Instant } from '../domain/time.ts';
 import { mostSettled } from '../policy/delivery.ts';
 import type { EventLog, LogPage } from '../ports/events.ts';
 
-/** So many events of the log are read at once, and so many reads are made at most, settled events included. */
+/** So many events of the log are read at once, and in all, settled events included. What cannot be read is no event: it is passed by. */
 const eventsPerRead = 500;
-const mostReads = 2 + mostSettled / eventsPerRead;
+const mostEvents = 2 * eventsPerRead + mostSettled;
 
 /**
  * Events of the log that a webhook has not heard, in order. `unreadFrom`: where the log was not read to its end, from when on it was not.
@@ -25,7 +25,7 @@ export async function readUnheard(events: EventLog, state: DeliveryState, most: 
   const unreadable: Instant[] = [];
   let after: string | null = null;
   let last: Instant = state.from;
-  for (let reads = 0; reads < mostReads; reads += 1) {
+  for (let seen = 0; seen < mostEvents;) {
     const page: LogPage<BrokerEvent> = await events.page({ after, limit: eventsPerRead, since: state.from, subject: null });
     for (const at of page.unreadable) unreadable.push(at);
     for (const event of page.items) {
@@ -34,6 +34,7 @@ export async function readUnheard(events: EventLog, state: DeliveryState, most: 
       known.add(event.id);
       fresh.push(event);
     }
+    seen += page.items.length;
     last = page.items.at(-1)?.time ?? last;
     if (page.next === null) return { fresh, unreadFrom: null, unreadable };
     after = page.next;

@@ -42,9 +42,9 @@ function tooLarge(limit: number): WireOutcome<never> {
 
 /**
  * All bytes of a stream, in one array of their own; or that they are more than `limit`, or late. The stream's own are wiped in any case, also
- * those that come when nobody waits for them any more.
+ * those that come when nobody waits for them any more. `timeOver` may come long after: what waits for it until then holds no byte.
  */
-function collect(
+async function collect(
   stream: NonNullable<WireRequest['body']>,
   limit: number,
   timeOver: Promise<unknown>,
@@ -53,30 +53,30 @@ function collect(
   const chunks: Uint8Array[] = [];
   let isLate = false;
   const wipe = (): void => {
-    for (const chunk of chunks) chunk.fill(0);
+    for (const chunk of chunks.splice(0)) chunk.fill(0);
   };
 
-  async function readAll(): Promise<Uint8Array | 'long'> {
-    let length = 0;
-    try {
-      for (;;) {
-        const { done: ended, value } = (await reader.read()) as { done: boolean; value?: Uint8Array };
-        if (ended || value === undefined) return Buffer.concat(chunks, length);
-        chunks.push(value);
-        length += value.length;
-        if (isLate || length > limit) return 'long';
-      }
-    } finally {
-      wipe();
+  async function readAll(): Promise<'whole' | 'long'> {
+    for (let length = 0; ;) {
+      const { done: ended, value } = (await reader.read()) as { done: boolean; value?: Uint8Array };
+      if (ended || value === undefined) return 'whole';
+      chunks.push(value);
+      length += value.length;
+      if (isLate) wipe();
+      if (isLate || length > limit) return 'long';
     }
   }
 
   const giveUp = timeOver.then((): 'late' => {
     isLate = true;
-    wipe();
     return 'late';
   });
-  return Promise.race([readAll(), giveUp]);
+  try {
+    const end = await Promise.race([readAll(), giveUp]);
+    return end === 'whole' ? Buffer.concat(chunks) : end;
+  } finally {
+    wipe();
+  }
 }
 
 /** What a parser's own message would show of the body is not told. */

@@ -4,9 +4,15 @@ const deepest = 8;
 /** Values and fields: a full batch has five thousand. */
 const mostParts = 16_384;
 
-const [quote, escape, comma] = [0x22, 0x5c, 0x2c];
-const openings = new Set([0x5b, 0x7b]);
-const closings = new Set([0x5d, 0x7d]);
+/** Nothing below it means anything between texts, nor does it itself. */
+const blank = 0x20;
+const quote = 0x22;
+const escape = 0x5c;
+const comma = 0x2c;
+const openList = 0x5b;
+const closeList = 0x5d;
+const openObject = 0x7b;
+const closeObject = 0x7d;
 
 /**
  * Why a JSON text is not worth its parsing, seen before it is parsed: 4 MiB of brackets alone would hold up everybody for a quarter of a
@@ -21,13 +27,14 @@ export function tooBulky(json: Uint8Array): string | undefined {
     if (inText) {
       if (byte === escape) i += 1;
       else if (byte === quote) inText = false;
-    } else if (byte === quote) inText = true;
+    } else if (byte <= blank) continue;
+    else if (byte === quote) inText = true;
     else if (byte === comma) parts += 1;
-    else if (openings.has(byte)) {
+    else if (byte === openList || byte === openObject) {
       parts += 1;
       depth += 1;
       if (depth > deepest) return `is nested deeper than ${deepest} levels`;
-    } else if (closings.has(byte)) depth -= 1;
+    } else if (byte === closeList || byte === closeObject) depth -= 1;
     if (parts > mostParts) return `has more than ${mostParts} parts`;
   }
   return undefined;

@@ -30,7 +30,8 @@ export const entries = {
     ),
   ),
   storeEndpoint: optional(url(['KEYBROKER_STORE_ENDPOINT', null, 'the table store, reached by the managed identity'])),
-  storeTimeoutMs: span(['KEYBROKER_STORE_TIMEOUT_MS', 2 * second, 'for one call to the store'], 100, 30 * second),
+  // Longer, and a change may come later than other instances look for it (`change-feed.ts`).
+  storeTimeoutMs: span(['KEYBROKER_STORE_TIMEOUT_MS', 2 * second, 'for one call to the store'], 100, 5 * second),
   identityClientId: optional(
     guid(['KEYBROKER_IDENTITY_CLIENT_ID', null, "client id of the broker's own managed identity; absent: the system-assigned one"]),
   ),
@@ -152,7 +153,11 @@ export const entries = {
     { unit: 'list', bounds: serviceLimitsBounds, read: readServiceLimits },
   ),
   clockSkewMs: span(
-    ['KEYBROKER_CLOCK_SKEW_MS', 2 * second, 'how far apart the wall clocks of two instances may be (B2, F3)'],
+    [
+      'KEYBROKER_CLOCK_SKEW_MS',
+      2 * second,
+      'how far apart the wall clocks of two instances may be (B2, F3, and how far back changes of others are looked for)',
+    ],
     2 * second,
     10 * second,
   ),
@@ -161,7 +166,7 @@ export const entries = {
     [
       'KEYBROKER_STORE_AWAY_SHARE',
       0.1,
-      "an instance's fixed part of the rate budget while the store is away (B3): at most as many instances may run as go into 1, 10 by default",
+      "an instance's fixed part of the rate budget while the store is away (B3): at most as many instances may run as go into 1, 10 by default. It must cover one call for a BC database and one with the dearest key (0.0053 with the other defaults); a rewrap waits for the store where it does not cover the two of one",
     ],
     0.001,
     1,

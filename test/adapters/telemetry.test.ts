@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { createTelemetry } from '../../src/adapters/telemetry.ts';
 import { metered, withWaiting } from '../../src/broker/metered.ts';
 import type { MeterParts } from '../../src/broker/metered.ts';
-import type { Roads } from '../../src/broker/roads.ts';
+import type { BatchRequest, Roads } from '../../src/broker/roads.ts';
 import { Dek } from '../../src/domain/dek.ts';
 import { done, refuse } from '../../src/domain/refusal.ts';
 import { instant, millis } from '../../src/domain/time.ts';
@@ -208,6 +208,37 @@ describe('roads that are measured', () => {
       { operation: 'unwrap', server: 'sql-west', outcome: 'ok', class: 'ok', vault: 'kv-north', failover: true, took: 10, trace },
       { operation: 'wrap', outcome: 'Throttled', class: 'throttled', vault: 'kv-west', failover: false, trace: null },
     ]);
+  });
+
+  /** Three items: of a database, without the form of an operation, of another database. */
+  const batchRequest: BatchRequest<unknown> = {
+    operation: 'rewrap',
+    server: 'sql-west',
+    size: 3,
+    database: (index) => ['orders', undefined, 'stock'][index],
+    item: () => Promise.resolve(done('done')),
+  };
+  const untried = { operation: 'rewrap', server: 'sql-west', class: null, vault: null, failover: false };
+
+  test('items of a batch that no road was asked for count too, and those alone: the road counts the others', async () => {
+    const { telemetry, operations } = listening();
+    const late = refuse('DeadlineExceeded', 'cancelled');
+    const batch: Roads['batch'] = async ({ item }, about) => done([await item(0, about), late, late]);
+    const roads = metered(meterParts(telemetry, { batch }));
+    expect(await roads.batch(batchRequest, context)).toEqual(done([done('done'), late, late]));
+    expect(operations).toMatchObject([{ ...untried, database: 'stock', outcome: 'DeadlineExceeded', took: 10 }]);
+  });
+
+  test.each([
+    ['ServerInaccessible', ['orders', 'stock']],
+    ['CallerNotAllowed', []],
+    ['StateUnavailable', []],
+  ] as const)('of a batch that is refused as a whole, %s, those items count that leave a record', async (code, databases) => {
+    const { telemetry, operations } = listening();
+    const refused = refuse(code, 'as a whole');
+    const roads = metered(meterParts(telemetry, { batch: () => Promise.resolve(refused) }));
+    expect(await roads.batch(batchRequest, context)).toEqual(refused);
+    expect(operations).toMatchObject(databases.map((database) => ({ ...untried, database, outcome: code })));
   });
 
   test('circuits, queue and records at any time; the fleet as the last watch saw it, for a minute', async () => {

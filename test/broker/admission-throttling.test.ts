@@ -78,6 +78,28 @@ describe('F7: throttling', () => {
     expect((await later).limit).toBeLessThan(1000);
   });
 
+  test('F7: the limit is shown lowered where the 429 came also while the row, read anew, does not tell of it yet', async () => {
+    const subject = await warm();
+    await subject.clock.advance(12_000);
+    subject.store.loses = Infinity;
+    subject.instances[0]!.throttled(vault);
+    const { reads } = subject.store;
+    expect((await usageOf(subject, 0)).limit).toBe(500);
+    expect(subject.store.reads).toBeGreaterThan(reads);
+    expect(subject.store.row(vault).slowdown).toBeNull();
+  });
+
+  test('F7: of a budget of few points, too, a point is shown: a share of nothing could not be told', async () => {
+    const subject = fleet([0], { rules: { ...rules, points: 10, probeShare: 0.5 } });
+    void subject.ask(0);
+    await subject.clock.advance(300);
+    for (let bursts = 0; bursts < 5; bursts += 1) {
+      const backOff = subject.instances[0]!.throttled(vault);
+      await subject.clock.advance(backOff + 10);
+    }
+    expect((await usageOf(subject, 0)).limit).toBe(1);
+  });
+
   test('F7: with the store away the instance leaves the vault in peace alone', async () => {
     const subject = await warm();
     subject.store.away = true;

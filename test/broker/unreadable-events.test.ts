@@ -7,6 +7,7 @@ import { createUndelivered } from '../../src/broker/delivery-status.ts';
 import { readUnheard } from '../../src/broker/unheard-events.ts';
 import { instant } from '../../src/domain/time.ts';
 import { firstGap, firstState, readableWithin } from '../../src/policy/delivery.ts';
+import type { EventLog } from '../../src/ports/events.ts';
 import type { Webhooks } from '../../src/ports/webhooks.ts';
 import { createMemoryTables, type MemoryTables } from '../support/memory-tables.ts';
 import { anEvent, morning } from '../support/stored-values.ts';
@@ -63,7 +64,7 @@ async function passesFor(one: ReturnType<typeof anInstance>, ms: number): Promis
 /** Makes the newest event of the log one that only a newer broker can read. @returns what makes it readable. */
 async function raiseNewest(): Promise<() => Promise<void>> {
   const table = tables.table('events');
-  const row = (await table.beyond('', 1000, () => undefined)).at(-1) as StoredRow;
+  const row = (await table.beyond('', 1000, () => undefined)).rows.at(-1) as StoredRow;
   await table.write([{ kind: 'put', row: { ...row, columns: { ...row.columns, schema: 9 } } }]);
   return async () => {
     await table.write([{ kind: 'put', row }]);
@@ -146,6 +147,19 @@ describe('P2: an event that this broker cannot read', () => {
     expect(firstGap(unheard.unreadable, instant(morning))).toBe(morning);
   });
 
+  test('however many pages hold nothing else, what lies behind is heard', async () => {
+    const behind = anEvent('behind', { time: instant(morning + 20) });
+    const page: EventLog['page'] = ({ after }) => {
+      const n = Number(after ?? 0);
+      return Promise.resolve(
+        n === 20 ? { items: [behind], next: null, unreadable: [] } : { items: [], next: String(n + 1), unreadable: [instant(morning + n)] },
+      );
+    };
+    const unheard = await readUnheard({ ...createEventLog(tables, clock), page }, firstState('address', instant(morning)), 500);
+    expect(unheard).toMatchObject({ fresh: [behind], unreadFrom: null });
+    expect(unheard.unreadable).toHaveLength(20);
+  });
+
   test('counts as one that waits, since when it does', async () => {
     const older = anInstance();
     await older.pass();
@@ -178,7 +192,7 @@ describe('P2: an event that this broker cannot read', () => {
     await one.pass();
     await one.publish('twice');
     const table = tables.table('events');
-    const [row] = await table.beyond('', 1);
+    const [row] = (await table.beyond('', 1)).rows;
     await table.write([{ kind: 'put', row: { ...row!, row: row!.row.replace(':', '~01:') } }]);
     await passesFor(one, 20 * minute);
     expect(heard).toEqual(['twice']);

@@ -245,6 +245,19 @@ describe('batch: refused as a whole', () => {
     expect(outcome).toMatchObject({ ok: false, refusal: { code: 'StateUnavailable' } });
   });
 
+  test('P3: over HTTP only items that could have been operations are recorded', async () => {
+    const records: OperationRecord[] = [];
+    const wire = testWire({ batch: batchAt(() => 0, records) });
+    const items = [good, { ...good, dek: '!' }, null, { ...good, database: 'stock' }];
+    const answer = await wire.call('batch', { params: { server: 'sql-lost' }, body: { operation: 'wrap', items } });
+    expect(answer).toMatchObject({ status: 403, json: { code: 'ServerInaccessible' } });
+    const common = { operation: 'wrap', server: 'sql-lost', caller: objectId, outcome: 'ServerInaccessible' };
+    expect(records).toMatchObject([
+      { ...common, database: 'orders' },
+      { ...common, database: 'stock' },
+    ]);
+  });
+
   test('P3: over HTTP, and in the list of operations', async () => {
     const records: OperationRecord[] = [];
     const wire = testWire({ batch: batchAt(() => 0, records, 'another') });

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { readBody, type WireRequest } from '../../src/http/body.ts';
 import { settled } from '../support/virtual-clock.ts';
@@ -69,6 +71,25 @@ describe('C4: nothing that was received outlives its reading', () => {
     held.breakOff();
     await settled();
   });
+});
+
+test('a body stays in memory no longer than it is looked at, however late the request ends', async () => {
+  setFlagsFromString('--expose-gc');
+  const collectGarbage = runInNewContext('gc') as () => void;
+  const held = (): number => {
+    collectGarbage();
+    return process.memoryUsage().arrayBuffers;
+  };
+  const mebibyte = 1024 * 1024;
+  const before = held();
+  const time = Promise.withResolvers<undefined>();
+  for (let bodies = 0; bodies < 8; bodies += 1) {
+    const chunks = cut(JSON.stringify('a'.repeat(4 * mebibyte)), 64);
+    expect((await readBody(requestOf(chunks), 5 * mebibyte, time.promise)).ok).toBe(true);
+  }
+  // 8 bodies of 4 MiB were read, and none of their requests is answered yet. The test's own last body may still be there.
+  await expect.poll(() => held() - before).toBeLessThan(9 * mebibyte);
+  time.resolve(undefined);
 });
 
 /** A body of which comes what is sent. */

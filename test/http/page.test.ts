@@ -204,6 +204,12 @@ describe.skipIf(chromiumPath === undefined)(`the status page in Chromium${withou
     return { page, wrong };
   }
 
+  test('F7: of a vault that is throttled no more than all of its rate is shown as used', async () => {
+    status.vaults = [aVaultOf('kv-slow', { rate: { used: 800, limit: 50, windowMs: 10_000, byKeyType: {} } })];
+    const { page } = await open(`/status#token=${token}`);
+    await page.getByText(/^westeurope · 100 % of the rate, /).waitFor({ timeout: 5000 });
+  });
+
   test('the token of the address is gone from it at once, and is sent to the broker alone', async () => {
     const { page, wrong } = await open(`/status#token=${token}`);
     await page.getByRole('heading', { name: 'kv-well' }).waitFor();

@@ -65,11 +65,15 @@ export function createMemoryTables(pageLimit = 1000): { open(): MemoryTables } {
         return answer;
       };
       const listing = (which: (row: StoredRow) => boolean, limit: number, leaveOut?: LeaveOut): Listing => {
-        const found: StoredRow[] = [];
-        for (const row of sorted(stored.values()).filter(which)) {
-          if (found.length < limit) found.push(...given(row, leaveOut));
-        }
-        return { rows: found, reads: Math.max(1, Math.ceil(found.length / pageLimit)) };
+        const looked = sorted([...stored.values()].filter(which)).slice(0, limit);
+        const found = looked.flatMap((row) => given(row, leaveOut));
+        const last = looked.length < limit ? undefined : looked.at(-1);
+        return {
+          rows: found,
+          reads: Math.max(1, Math.ceil(looked.length / pageLimit)),
+          looked: looked.length,
+          last: last === undefined ? null : { partition: last.partition, row: last.row },
+        };
       };
       const self: Table = {
         get: async (key) =>
@@ -78,7 +82,7 @@ export function createMemoryTables(pageLimit = 1000): { open(): MemoryTables } {
             return row && given(row)[0];
           }),
         list: async (query, limit = Infinity) => read(() => listing((row) => inRange(row, query), limit, query.leaveOut)),
-        beyond: async (after, limit, leaveOut) => read(() => listing(({ partition }) => partition > after, limit, leaveOut).rows),
+        beyond: async (after, limit, leaveOut) => read(() => listing(({ partition }) => partition > after, limit, leaveOut)),
         between: async (first, last, limit) => read(() => listing(({ partition }) => partition >= first && partition <= last, limit)),
         async write(writes) {
           await store.beforeWrite?.(name, writes);

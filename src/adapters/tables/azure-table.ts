@@ -37,7 +37,7 @@ export function createAzureTable(client: TableClient, limit: Millis): AzureTable
       return attempt(caller, { call: read, onReset: read });
     },
     list: (range, most = Infinity) => query(caller, rangeFilter(range), most, range.leaveOut),
-    beyond: async (after, most, leaveOut) => (await query(caller, odata`PartitionKey gt ${after}`, most, leaveOut)).rows,
+    beyond: (after, most, leaveOut) => query(caller, odata`PartitionKey gt ${after}`, most, leaveOut),
     between: (first, last, most) => query(caller, odata`PartitionKey ge ${first} and PartitionKey le ${last}`, most),
     async write(writes) {
       const send = async (abortSignal: AbortSignal): Promise<boolean> => {
@@ -126,14 +126,18 @@ async function create(client: TableClient, abortSignal: AbortSignal): Promise<vo
 async function query(caller: Caller, filter: string, most: number, leaveOut?: LeaveOut): Promise<Listing> {
   const rows: StoredRow[] = [];
   let reads = 0;
+  let looked = 0;
+  let last: RowKey | null = null;
   let token: string | undefined;
   do {
-    const { rows: found, next } = await readPage(caller, { filter, leaveOut, size: Math.min(pageLimit, most - rows.length), token });
-    rows.push(...found);
+    const page: Page = await readPage(caller, { filter, leaveOut, size: Math.min(pageLimit, most - looked), token });
+    rows.push(...page.rows);
     reads += 1;
-    token = next;
-  } while (token !== undefined && rows.length < most);
-  return { rows, reads };
+    looked += page.looked;
+    last = page.last ?? last;
+    token = page.next;
+  } while (token !== undefined && looked < most);
+  return { rows, reads, looked, last: looked < most ? null : last };
 }
 
 interface PageQuery {
@@ -151,17 +155,18 @@ async function readPage(caller: Caller, { filter, leaveOut, size, token }: PageQ
     const rows = found.value.flatMap((entity) =>
       readOrLeaveOut({ row: String(entity.rowKey), etag: entity.etag }, leaveOut, () => fromEntity(entity)),
     );
-    return { rows, next: found.value.continuationToken };
+    const end = found.value.at(-1);
+    const last = end === undefined ? null : { partition: String(end.partitionKey), row: String(end.rowKey) };
+    return { rows, looked: found.value.length, last, next: found.value.continuationToken };
   };
   return attempt(caller, { call: read, onReset: read });
 }
 
-interface Page {
-  readonly rows: readonly StoredRow[];
+interface Page extends Pick<Listing, 'rows' | 'looked' | 'last'> {
   readonly next: string | undefined;
 }
 
-const noRows: Page = { rows: [], next: undefined };
+const noRows: Page = { rows: [], looked: 0, last: null, next: undefined };
 
 function rangeFilter({ partition, from, after, below }: PartitionQuery): string {
   const clauses = [odata`PartitionKey eq ${partition}`];

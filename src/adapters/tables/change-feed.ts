@@ -1,4 +1,4 @@
-import { hours, minutes, seconds, type Instant } from '../../domain/time.ts';
+import { hours, minutes, seconds, type Instant, type Millis } from '../../domain/time.ts';
 import type { Clock } from '../../ports/clock.ts';
 import { timeKey } from './rows.ts';
 import { createReadReadable } from './readable-rows.ts';
@@ -37,10 +37,11 @@ export interface ChangeFeed {
 }
 
 const partition = 'changes';
-/** A change follows its marker within this time, two write limits and the renewal included. */
+/**
+ * A change follows its marker within this time: `renewAfter`, and after it four calls to the store (index, standing, announcement of events,
+ * the change), each of which ends within its limit, 5 s at most.
+ */
 const changeFollowsWithin = seconds(30);
-/** How far the clocks of two instances may differ (law B2 allows as much). */
-const clocksDiffer = seconds(2);
 /** A marker is renewed before a try that begins later than this. */
 const renewAfter = seconds(10);
 /** An instance that has not read markers for so long must read everything anew. */
@@ -49,8 +50,15 @@ export const markersLast = hours(1);
 const sweptAfter = minutes(75);
 const sweptAtOnce = 1000;
 
-/** @param tell hears once of each marker that cannot be read. */
-export function createChangeFeed(table: Table, clock: Clock, tell: Tell): ChangeFeed {
+export interface ChangeFeedParts {
+  readonly clock: Clock;
+  /** How far the wall clocks of two instances may differ. */
+  readonly clockSkewMs: Millis;
+  /** Hears once of each marker that cannot be read. */
+  readonly tell: Tell;
+}
+
+export function createChangeFeed(table: Table, { clock, clockSkewMs, tell }: ChangeFeedParts): ChangeFeed {
   const readReadable = createReadReadable(table, 'what was changed by another instance cannot be read: all is read again', tell);
 
   return {
@@ -67,7 +75,7 @@ export function createChangeFeed(table: Table, clock: Clock, tell: Tell): Change
     },
 
     async since(at) {
-      const from = (moment: number): string => timeKey(moment - changeFollowsWithin - clocksDiffer);
+      const from = (moment: number): string => timeKey(moment - changeFollowsWithin - clockSkewMs);
       const { values, leftOut } = await readReadable({ partition, from: from(at) }, markerOf);
       const concluded = from(clock.now());
       return [...values, ...[...leftOut.values()].map((left) => unreadMarker(left, left.row < concluded))];

@@ -3,10 +3,10 @@ import type { Clock } from '../../ports/clock.ts';
 import type { EventLog } from '../../ports/events.ts';
 import { dayOf, eventKey, eventKeyForm, eventRow, type KeyedEvent } from './event-rows.ts';
 import { createOutbox, type Outbox } from './outbox.ts';
-import { createTold } from './readable-rows.ts';
+import { createTellOfPages } from './readable-rows.ts';
 import { jsonValue, timeKey } from './rows.ts';
 import { scanPage } from './scan.ts';
-import { chunks, type LeaveOut, type RowKey, type Store, type Tell } from './table.ts';
+import { chunks, type RowKey, type Store, type Tell } from './table.ts';
 
 /** A cursor of the event log: day and row key of the last event seen. */
 const cursorForm = new RegExp(String.raw`^(\d{4}-\d{2}-\d{2})~(${eventKeyForm})$`);
@@ -23,7 +23,7 @@ export function isEventCursor(text: string): boolean {
  * A malformed cursor gives an empty page: `isEventCursor` tells it before.
  *
  * @param onPublished called when events that this instance published are stored; after a crash, once more. Must not throw.
- * @param tell hears of what the sweep cannot publish, and once of each event that cannot be read.
+ * @param tell hears of what the sweep cannot publish, and of each event that cannot be read, once.
  */
 export function createEventLog(
   store: Store,
@@ -32,10 +32,7 @@ export function createEventLog(
   tell: Tell = () => undefined,
 ): EventLog & { readonly outbox: Outbox } {
   const table = store.table('events');
-  const told = createTold();
-  const leaveOut: LeaveOut = ({ row, reason }) => {
-    if (told.isNew(row)) tell('error', 'an event of the log cannot be read', { row, reason });
-  };
+  const told = createTellOfPages('an event of the log cannot be read', tell);
 
   async function publish(keyed: readonly KeyedEvent[]): Promise<void> {
     const days = Map.groupBy(keyed.map(eventRow), (row) => row.partition);
@@ -59,12 +56,12 @@ export function createEventLog(
       return scanPage<BrokerEvent>(table, {
         start,
         limit,
-        behind: cursorOf,
-        leaveOut,
+        behind: cursorBehind,
+        leftOut: told.leftOut,
         unpack(row) {
           if (after !== null && row.partition === start.partition && row.row === start.row) return [];
           const event = jsonValue<BrokerEvent>(row);
-          told.forget(row.row);
+          told.read(row.row);
           const wanted = (since === null || event.time >= since) && (subject === null || event.subject === subject);
           return wanted ? [{ item: event, cursor: cursorOf(row) }] : [];
         },
@@ -79,6 +76,12 @@ function startAt(since: number | null): RowKey {
 
 function cursorOf({ partition, row }: RowKey): string {
   return `${partition}~${row}`;
+}
+
+/** No broker writes another key than those that a cursor may hold. */
+function cursorBehind(key: RowKey): string | null {
+  const cursor = cursorOf(key);
+  return isEventCursor(cursor) ? cursor : null;
 }
 
 function positionOf(cursor: string): RowKey | undefined {

@@ -4,11 +4,11 @@ import type { Clock } from '../../ports/clock.ts';
 import type { OperationLog } from '../../ports/operation-log.ts';
 import { createGroupCommit } from './group-commit.ts';
 import { behindRow, isOperationCursor, fromCursor, hourOf, rowToRecords, toCursor } from './operation-rows.ts';
-import { createTold } from './readable-rows.ts';
+import { createTellOfPages } from './readable-rows.ts';
 import { createRecordQueue } from './record-queue.ts';
 import { timeKey } from './rows.ts';
 import { scanPage } from './scan.ts';
-import type { LeaveOut, RowKey, Store, Tell } from './table.ts';
+import type { RowKey, Store, Tell } from './table.ts';
 
 export interface OperationLogOptions {
   readonly clock: Clock;
@@ -36,10 +36,7 @@ export function createOperationLog(store: Store, options: OperationLogOptions): 
   const { clock, instance, log, commitMs = millis(200), queueLength = 10_000, tell = () => undefined } = options;
   const queue = createRecordQueue({ instance, log, queueLength });
   const commit = createGroupCommit(table, queue, { clock, instance, waitMs: millis(commitMs / 2) });
-  const told = createTold();
-  const leaveOut: LeaveOut = ({ row, reason }) => {
-    if (told.isNew(row)) tell('error', 'records of key operations cannot be read', { row, reason });
-  };
+  const told = createTellOfPages('records of key operations cannot be read', tell);
 
   return {
     instance,
@@ -54,11 +51,11 @@ export function createOperationLog(store: Store, options: OperationLogOptions): 
       return scanPage<NumberedRecord>(table, {
         start: cursor ?? startAt(since),
         limit,
-        behind: behindRow,
-        leaveOut,
+        behind: cursorBehind,
+        leftOut: told.leftOut,
         unpack: (row) => {
           const records = rowToRecords(row);
-          told.forget(row.row);
+          told.read(row.row);
           const seen = cursor !== undefined && row.partition === cursor.partition && row.row === cursor.row ? cursor.index : -1;
           return records
             .map((item, index) => ({ item, index, cursor: toCursor(row, index) }))
@@ -69,6 +66,12 @@ export function createOperationLog(store: Store, options: OperationLogOptions): 
       });
     },
   };
+}
+
+/** No broker writes another key than those that a cursor may hold. */
+function cursorBehind(key: RowKey): string | null {
+  const cursor = behindRow(key);
+  return isOperationCursor(cursor) ? cursor : null;
 }
 
 function startAt(since: number | null): RowKey {

@@ -41,6 +41,30 @@ export function createTold(): Told {
   };
 }
 
+/** What the pages of a log say to the broker's own log of rows that cannot be read: of each once, until it can be read again. */
+export interface TellOfPages {
+  /** One line a page, however many they are: of each row by itself nobody could read, and a log may be full of them. */
+  leftOut(rows: readonly LeftOut[]): void;
+  read(row: string): void;
+}
+
+/** @param what the message, which says what a row of this log is. */
+export function createTellOfPages(what: string, tell: Tell): TellOfPages {
+  const told = createTold();
+  return {
+    leftOut(rows) {
+      const fresh = rows.filter(({ row }) => told.isNew(row));
+      const [first, last] = [fresh[0], fresh.at(-1)];
+      if (first === undefined || last === undefined) return;
+      const others = fresh.length === 1 ? {} : { rows: fresh.length, to: last.row };
+      tell('error', what, { row: first.row, ...others, reason: first.reason });
+    },
+    read: (row) => {
+      told.forget(row);
+    },
+  };
+}
+
 /**
  * For lists of which nothing is decided that a missing row could make wrong. What is left out is told to the log once, until it can be read again.
  * @param what the message, which says what a row of this list is.
@@ -66,15 +90,14 @@ export function createReadReadable(table: Table, what: string, tell: Tell): Read
     let { after } = query;
     for (;;) {
       const wanted = limit - values.length;
-      const { rows } = await table.list({ ...query, ...(after === undefined ? {} : { after }), leaveOut }, wanted);
+      const { rows, last } = await table.list({ ...query, ...(after === undefined ? {} : { after }), leaveOut }, wanted);
       for (const row of rows) values.push(...readOrLeaveOut(row, leaveOut, () => valueOf(row)));
-      const last = rows.length < wanted ? undefined : rows.at(-1)?.row;
-      if (last === undefined || values.length === limit) {
-        const [begin, end] = [query.after, last];
+      if (last === null || values.length === limit) {
+        const [begin, end] = [query.after, last?.row];
         tellOnce(query.partition, leftOut, (row) => (begin !== undefined && row <= begin) || (end !== undefined && row > end));
         return { values, leftOut };
       }
-      after = last;
+      after = last.row;
     }
   };
 }

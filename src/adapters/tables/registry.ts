@@ -22,6 +22,8 @@ export interface RegistryOptions {
   readonly outbox: Outbox;
   /** How often the copy is refreshed; default 2 s. */
   readonly pollMs?: Millis;
+  /** How far the wall clocks of two instances may differ; default 2 s. */
+  readonly clockSkewMs?: Millis;
   /** Hears once of each server, and each row of a list, that cannot be read; default: nobody does. */
   readonly tell?: Tell;
 }
@@ -39,10 +41,10 @@ export interface TableRegistry extends Registry {
  */
 export function createRegistry(
   store: Store,
-  { clock, outbox, pollMs = seconds(2), tell = () => undefined }: RegistryOptions,
+  { clock, outbox, pollMs = seconds(2), clockSkewMs = seconds(2), tell = () => undefined }: RegistryOptions,
 ): TableRegistry {
   const lists = store.table('registry');
-  const feed = createChangeFeed(lists, clock, tell);
+  const feed = createChangeFeed(lists, { clock, clockSkewMs, tell });
   const copy = createRegistryCopy();
   const servers = createServers(store, { copy, feed, outbox, tell });
   const readVaultList = createReadReadable(lists, 'a vault cannot be read', tell);

@@ -64,6 +64,10 @@ export interface PartitionQuery {
 export interface Listing {
   readonly rows: readonly StoredRow[];
   readonly reads: number;
+  /** How many rows were looked at, those that were left out included: never more than were asked for. */
+  readonly looked: number;
+  /** Where so many were looked at as were asked for, the last of them, left out or not; null: no row is left. */
+  readonly last: RowKey | null;
 }
 
 /** Most writes of one transaction that Tables takes. */
@@ -75,10 +79,10 @@ export const transactionLimit = 100;
  */
 export interface Table {
   get(key: RowKey): Promise<StoredRow | undefined>;
-  /** By row key, at most `limit` rows, all if it is absent. */
+  /** By row key, at most `limit` rows, left out ones included; all if it is absent. */
   list(query: PartitionQuery, limit?: number): Promise<Listing>;
-  /** Rows of all partitions beyond `after`, by partition and row key, at most `limit`; `leaveOut` as in a `PartitionQuery`. */
-  beyond(after: string, limit: number, leaveOut?: LeaveOut): Promise<readonly StoredRow[]>;
+  /** Rows of all partitions beyond `after`, by partition and row key, at most `limit` as in `list`; `leaveOut` as in a `PartitionQuery`. */
+  beyond(after: string, limit: number, leaveOut?: LeaveOut): Promise<Listing>;
   /** Rows of all partitions from `first` to `last`, both included, by partition and row key, at most `limit`. */
   between(first: string, last: string, limit: number): Promise<Listing>;
   /**

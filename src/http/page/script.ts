@@ -156,7 +156,7 @@ function vaultCard(vault, rank) {
     + (failoverSince ? ', standbys serve' : '');
   const ms = (value) => (value === null ? '–' : value + ' ms');
   return make('li', { class: 'card ' + ['bad', 'warn', 'good'][rank] }, make('h3', null, name), make('p', { class: 'word ' + { closed: outageSince ? 'bad' : 'good', open: 'bad', halfOpen: 'warn' }[circuit.state] }, word),
-    make('p', { class: 'soft' }, region + ' · ' + Math.round((100 * rate.used) / rate.limit) + ' % of the rate, ' + association.used + ' of ' + association.limit + ' points · p50 ' + ms(latencyMs.p50) + ', p99 ' + ms(latencyMs.p99)),
+    make('p', { class: 'soft' }, region + ' · ' + Math.min(100, Math.round((100 * rate.used) / rate.limit)) + ' % of the rate, ' + association.used + ' of ' + association.limit + ' points · p50 ' + ms(latencyMs.p50) + ', p99 ' + ms(latencyMs.p99)),
     latchLine(latches), ...latchedHere(name, latches.confirmed + latches.suspected),
     picture(vault), make('div', { class: 'scale', 'aria-hidden': 'true' }, make('span', null, '1 h ago'), make('span', null, 'rate used, circuit below'), make('span', null, 'now')));
 }

@@ -5,6 +5,7 @@ import { createRegistry, type TableRegistry } from '../../../src/adapters/tables
 import type { Outbox } from '../../../src/adapters/tables/outbox.ts';
 import type { EventLog } from '../../../src/ports/events.ts';
 import { StoreAway } from '../../../src/ports/store.ts';
+import { millis } from '../../../src/domain/time.ts';
 import { createMemoryTables, type MemoryTables } from '../../support/memory-tables.ts';
 import { anAccess, anEvent, aRef, aRegistered, aVault, morning } from '../../support/stored-values.ts';
 import { virtualClock, type VirtualClock } from '../../support/virtual-clock.ts';
@@ -180,6 +181,25 @@ describe('kills and conflicts: tables in memory', () => {
     await slow.changeServer('sql-demo', () => ({ next: aRegistered('sql-demo'), events: [] }));
     await clock.advance(2000);
     expect(other.registry.peekServer('sql-demo')?.revision).toBe(2);
+  });
+
+  it('the copy: clocks that may differ by 10 s, and do, hide no change that lands 25 s after its marker', async () => {
+    const [one, other] = [open(), open()];
+    const clockSkewMs = millis(10_000);
+    const follower = createRegistry(other.tables, { clock, outbox: other.events.outbox, clockSkewMs });
+    const slow = createRegistry(one.tables, { clock: clock.skewed(-10_000), outbox: one.events.outbox, clockSkewMs });
+    await slow.changeServer('sql-demo', () => ({ next: aRegistered('sql-demo'), events: [] }));
+    await clock.advance(60_000);
+    await follower.readServer('sql-demo');
+    one.tables.beforeWrite = async (name) => {
+      if (name !== 'servers') return;
+      one.tables.beforeWrite = undefined;
+      await clock.advance(25_000);
+    };
+    await slow.changeServer('sql-demo', () => ({ next: aRegistered('sql-demo'), events: [] }));
+    await clock.advance(2000);
+    expect(follower.peekServer('sql-demo')?.revision).toBe(2);
+    for (const registry of [follower, slow]) registry.close();
   });
 
   it.each([10 * 60_000, 3 * 3_600_000])(

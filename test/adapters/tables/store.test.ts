@@ -102,7 +102,7 @@ describe('the store on Azurite', () => {
       'r0005',
     ]);
     expect((await table.list({ partition: 'p', after: 'r0003' }, 2)).rows.map((found) => found.row)).toEqual(['r0004', 'r0005']);
-    expect((await table.beyond('p', 10)).map((found) => found.row)).toEqual(['other']);
+    expect((await table.beyond('p', 10)).rows.map((found) => found.row)).toEqual(['other']);
   });
 
   it('a refused connection is StoreAway at once, a silent store within the time limit', async () => {
@@ -204,7 +204,12 @@ describe('the store on Azurite', () => {
   it('P2: an event of a newer schema, or of none, is left out of its page, which names its time, and told once', async () => {
     const { store, clientOf } = await beside();
     const told: unknown[] = [];
-    const log = createEventLog(store, virtualClock(morning), undefined, (_level, _message, { row }) => void told.push(row));
+    const log = createEventLog(
+      store,
+      virtualClock(morning),
+      undefined,
+      (_level, _message, { reason: _reason, ...rows }) => void told.push(rows),
+    );
     const events = [0, 1, 2, 3].map((number) => anEvent(`e${number}`, { time: instant(morning + number * 43_200_000) }));
     await log.publish(events);
     const unreadable = [timeKey(morning + 1), timeKey(morning + 2 * 43_200_000 + 1)].map((time) => `${time}:x`);
@@ -215,13 +220,32 @@ describe('the store on Azurite', () => {
       expect(await allEvents(log, limit)).toEqual(events);
       expect(await unreadableOf(log, limit)).toEqual([morning + 1, morning + 2 * 43_200_000 + 1]);
     }
-    expect(told).toEqual(unreadable);
+    expect(told).toEqual([{ row: unreadable[0], rows: 2, to: unreadable[1] }]);
+  });
+
+  it('a list ends after as many rows as were asked for, those that are left out included, and says behind which', async () => {
+    const { store, clientOf } = await beside();
+    const table = store.table('events');
+    await table.write(['a', 'd'].map((key) => ({ kind: 'put', row: row(key) })));
+    const client = clientOf('events');
+    for (const rowKey of ['b', 'c']) await client.createEntity({ partitionKey: 'p', rowKey, schema: rowSchema + 1 });
+    const left: string[] = [];
+    const leaveOut = (one: { readonly row: string }): void => void left.push(one.row);
+    const ofTwo = await table.list({ partition: 'p', leaveOut }, 2);
+    expect(ofTwo).toMatchObject({ rows: [row('a')], looked: 2, last: { partition: 'p', row: 'b' } });
+    const others = await table.beyond('', 10, leaveOut);
+    expect(others).toMatchObject({ rows: [row('a'), row('d')], looked: 4, last: null });
+    expect(left).toEqual(['b', 'b', 'c']);
   });
 
   it('a marker of the change feed without a schema is known by its version, which changes when it is written again', async () => {
     const { store, clientOf } = await beside();
     const client = clientOf('registry');
-    const feed = createChangeFeed(store.table('registry'), virtualClock(morning), () => undefined);
+    const feed = createChangeFeed(store.table('registry'), {
+      clock: virtualClock(morning),
+      clockSkewMs: millis(2000),
+      tell: () => undefined,
+    });
     await store.table('registry').list({ partition: 'changes' });
     const marker = { partitionKey: 'changes', rowKey: `${timeKey(morning)}:x` };
     await client.createEntity({ ...marker, landed: 0 });
