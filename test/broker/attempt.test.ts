@@ -3,12 +3,13 @@ import { createAttempts, type Guard } from '../../src/broker/attempt.ts';
 import { createCoalesce } from '../../src/broker/coalesce.ts';
 import { createAtGroup } from '../../src/broker/failover.ts';
 import type { AttemptParts, KeyCall } from '../../src/broker/key-call.ts';
+import { soundVault } from '../../src/domain/access.ts';
 import { Dek } from '../../src/domain/dek.ts';
 import { refuse } from '../../src/domain/refusal.ts';
 import { millis, type Millis } from '../../src/domain/time.ts';
 import type { AdmissionRequest } from '../../src/ports/admission.ts';
 import type { CircuitState } from '../../src/ports/circuits.ts';
-import { aRegisteredWith } from '../support/builders.ts';
+import { aPicture, aRegisteredWith } from '../support/builders.ts';
 import { aLink, aVault } from '../support/stored-values.ts';
 import { virtualClock } from '../support/virtual-clock.ts';
 
@@ -28,6 +29,7 @@ function rig() {
   };
   const all = {
     parts: {
+      controlPlane: { vaultStatus: () => Promise.resolve('unknown') },
       clock,
       registry: { peekVault: () => aVault() },
       circuits: {
@@ -47,7 +49,12 @@ function rig() {
         association: { points: { GeneralPurpose: 2, BusinessCritical: 5 }, limit: 1000 },
       },
     },
-    access: { known: () => undefined, proven: () => Promise.resolve() },
+    access: {
+      known: () => undefined,
+      proven: () => Promise.resolve(),
+      health: () => soundVault,
+      picture: () => Promise.resolve(aPicture([])),
+    },
     outages: { answered: () => undefined, lookAgain: (vault: string) => void seen.lookedAgain.push(vault) },
     witness: {},
   } as unknown as AttemptParts;
