@@ -56,7 +56,8 @@ export function simulatedCircuits(clock: Clock, onChange: (vault: string, state:
     side.signs = [...side.signs.filter((sign) => sign.at > at - windowMs), { at, keyId: call.keyId, outage: isOutage(reply) }];
     const outages = side.signs.filter((sign) => sign.outage);
     const keys = new Set(outages.map((sign) => sign.keyId));
-    if (outages.length >= volume && keys.size >= 2 && outages.length * 2 > side.signs.length) change(vault, side, 'open');
+    // What outvoted the outages may be out of the window by now; but no answer opens a circuit.
+    if (isOutage(reply) && outages.length >= volume && keys.size >= 2 && outages.length * 2 > side.signs.length) change(vault, side, 'open');
   }
 
   return {
