@@ -57,7 +57,8 @@ export function simulatedCircuits(clock: Clock, onChange: (vault: string, state:
     const outages = side.signs.filter((sign) => sign.outage);
     const keys = new Set(outages.map((sign) => sign.keyId));
     // What outvoted the outages may be out of the window by now; but no answer opens a circuit.
-    if (isOutage(reply) && outages.length >= volume && keys.size >= 2 && outages.length * 2 > side.signs.length) change(vault, side, 'open');
+    if (isOutage(reply) && outages.length >= volume && keys.size >= 2 && outages.length * 2 > side.signs.length)
+      change(vault, side, 'open');
   }
 
   return {
