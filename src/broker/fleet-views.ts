@@ -15,6 +15,7 @@ import type { ServerStanding } from '../ports/registry.ts';
 
 /** A vault with its circuit over all instances, and its budgets. */
 export interface VaultView extends Vault {
+  /** `instances`: each that is alive counts, as closed where it has said nothing yet, and one that is gone until its open circuit is taken out. */
   readonly circuit: {
     readonly state: CircuitState;
     readonly since: Instant | null;

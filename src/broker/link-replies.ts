@@ -26,6 +26,8 @@ export interface OutageReports {
   met(vault: string, target: WitnessTarget, at: Instant, operation: KeyOperation): Promise<void>;
   /** A call was answered: ends a known outage, and a failover in time, off the road of the answer. Costs a map look-up where none is known. */
   answered(vault: string, sentAt: Instant): void;
+  /** The vault itself denied a call at `at`: ends a failover in time, not the outage (F3); as `answered`. */
+  denied(vault: string, at: Instant): void;
 }
 
 interface SettleReplyParts {
@@ -57,6 +59,7 @@ export function createSettleReply({ parts, access, outages }: SettleReplyParts):
     }
     const seen = denialOf(fault, receivedAt, clock.uuid());
     if (seen === undefined) return;
+    outages.denied(ref.vault, receivedAt);
     if (step === 'unwrap') {
       await access.denied(ref, { ...seen, witness: true });
       return;

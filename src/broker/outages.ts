@@ -2,7 +2,7 @@ import type { VaultHealth } from '../domain/access.ts';
 import type { BrokerEvent, EventType } from '../domain/event.ts';
 import { toRfc3339 } from '../domain/time.ts';
 import type { Instant } from '../domain/time.ts';
-import { outageMet, vaultAnswered } from '../policy/outage.ts';
+import { outageMet, vaultAnswered, vaultDenied } from '../policy/outage.ts';
 import { StoreAway } from '../ports/store.ts';
 import type { Access } from './access.ts';
 import { createSettleReply } from './link-replies.ts';
@@ -16,33 +16,31 @@ import { liveReports } from './views.ts';
 export interface Outages extends OutageReports {
   /** A call met an open circuit: sees to it that the circuit is probed, whatever opened it (F2). Costs a look-up where it is. */
   lookAgain(vault: string, target: WitnessTarget): void;
-  /** An operation was served by a standby: one event a vault and outage, off the road of the answer. */
+  /** An operation was served by a standby: one event a vault and failover, which outlasts outages that follow one another; off the road of the answer. */
   failedOver(vault: string, to: string): void;
   /** The circuit of this instance opened or closed: one event a vault (F2). Never rejects. */
   circuitChanged(vault: string, state: 'open' | 'closed'): Promise<void>;
-  /** Tells again what is not stored of this instance's circuits, since the store was away when they changed. Never rejects. */
+  /**
+   * Tells again what is not stored of this instance's circuits: the store was away when they changed, or they were taken out, since its reports
+   * were late. Costs a look-up a vault where all is. Never rejects.
+   */
   tellCircuits(): Promise<void>;
   /** Takes out the open circuits of instances that are gone. Rejects with `StoreAway`. */
   prune(vault: string): Promise<void>;
 }
 
 export function createOutages(parts: Parts, access: Access, witness: Witness): Outages {
-  const { circuits, clock, rules, log } = parts;
+  const { circuits, clock, log, operations, registry, rules } = parts;
   const ending = new Set<string>();
-  /** Vaults whose circuit here changed while the store was away. */
-  const untold = new Set<string>();
-
   async function quietly(
     vault: string,
     decide: (stored: VaultHealth) => { next: VaultHealth; events: BrokerEvent[] } | null,
-  ): Promise<boolean> {
+  ): Promise<void> {
     try {
       await access.changeVault(vault, decide);
-      return true;
     } catch (error) {
       if (!(error instanceof StoreAway)) throw error;
       log('warn', 'the health of a vault could not be stored', { vault });
-      return false;
     }
   }
 
@@ -51,12 +49,20 @@ export function createOutages(parts: Parts, access: Access, witness: Witness): O
   }
 
   function answered(vault: string, sentAt: Instant): void {
-    const health = access.health(vault);
-    if (health.outageSince === null && health.failoverSince === null) return;
-    if (ending.has(vault) || vaultAnswered(health, sentAt, clock.now(), rules.gate) === null) return;
+    const { outageSince, failoverSince } = access.health(vault);
+    if (outageSince !== null || failoverSince !== null) end(vault, (stored) => vaultAnswered(stored, sentAt, clock.now(), rules.gate));
+  }
+
+  function denied(vault: string, at: Instant): void {
+    if (access.health(vault).failoverSince !== null) end(vault, (stored) => vaultDenied(stored, at, clock.now(), rules.gate));
+  }
+
+  /** Stores what an answer ends, off its road. */
+  function end(vault: string, by: (stored: VaultHealth) => VaultHealth | null): void {
+    if (ending.has(vault) || by(access.health(vault)) === null) return;
     ending.add(vault);
     void quietly(vault, (stored) => {
-      const next = vaultAnswered(stored, sentAt, clock.now(), rules.gate);
+      const next = by(stored);
       if (next === null) return null;
       const { failoverSince } = stored;
       const over = failoverSince !== null && next.failoverSince === null;
@@ -65,9 +71,8 @@ export function createOutages(parts: Parts, access: Access, witness: Witness): O
   }
 
   async function circuitChanged(vault: string, state: 'open' | 'closed'): Promise<void> {
-    const { instance } = parts.operations;
-    untold.delete(vault);
-    const told = await quietly(vault, (stored) => {
+    const { instance } = operations;
+    await quietly(vault, (stored) => {
       const { [instance]: mine, ...others } = stored.openAt;
       const alone = Object.keys(others).length === 0;
       if ((mine !== undefined) === (state === 'open')) return null;
@@ -77,7 +82,6 @@ export function createOutages(parts: Parts, access: Access, witness: Witness): O
         events: alone ? [event(state === 'open' ? 'keybroker.circuit.opened' : 'keybroker.circuit.closed', vault, { instance })] : [],
       };
     });
-    if (!told) untold.add(vault);
   }
 
   const outages: Outages = {
@@ -94,6 +98,7 @@ export function createOutages(parts: Parts, access: Access, witness: Witness): O
     },
 
     answered,
+    denied,
 
     failedOver(vault, to) {
       if (access.health(vault).failoverSince !== null) return;
@@ -107,14 +112,18 @@ export function createOutages(parts: Parts, access: Access, witness: Witness): O
     circuitChanged,
 
     async tellCircuits() {
-      for (const vault of [...untold]) await circuitChanged(vault, circuits.state(vault).state === 'closed' ? 'closed' : 'open');
+      for (const { name } of registry.peekVaults()) {
+        const state = circuits.state(name).state === 'closed' ? 'closed' : 'open';
+        const stored = access.health(name).openAt[operations.instance] === undefined ? 'closed' : 'open';
+        if (state !== stored) await circuitChanged(name, state);
+      }
     },
 
     async prune(vault) {
       if (Object.keys(access.health(vault).openAt).length === 0) return;
       const alive = new Set((await liveReports(parts)).map((report) => report.instance));
       await access.changeVault(vault, (stored) => {
-        const kept = Object.entries(stored.openAt).filter(([instance]) => alive.has(instance) || instance === parts.operations.instance);
+        const kept = Object.entries(stored.openAt).filter(([instance]) => alive.has(instance) || instance === operations.instance);
         if (kept.length === Object.keys(stored.openAt).length) return null;
         return {
           next: { ...stored, openAt: Object.fromEntries(kept) },

@@ -65,8 +65,11 @@ export function createProbes({ parts, access, witness, settle, onAnswer }: Probe
     }
   }
 
-  /** In turn, so that one key that fails alone does not keep a sound vault's circuit open. */
-  async function nextTarget({ targets }: Look): Promise<WitnessTarget | undefined> {
+  /**
+   * In turn, so that one key that fails alone does not keep a sound vault's circuit open. Where all are held back, any other link in the vault:
+   * else nobody would probe the circuit before the next call that meets it.
+   */
+  async function nextTarget(vault: string, { targets }: Look): Promise<WitnessTarget | undefined> {
     for (const [key, known] of [...targets]) {
       if (primaryLatched(access, known)) continue;
       targets.delete(key);
@@ -76,13 +79,16 @@ export function createProbes({ parts, access, witness, settle, onAnswer }: Probe
       targets.set(key, target);
       return target;
     }
+    const other =
+      circuits.state(vault).state === 'closed' ? undefined : (await linkedIn(vault)).find((one) => !primaryLatched(access, one));
     // Those that are held back must not keep others from their place.
-    if (targets.size >= mostTargets) targets.clear();
-    return undefined;
+    if (other !== undefined || targets.size >= mostTargets) targets.clear();
+    if (other !== undefined) targets.set(accessKey(other.ref), other);
+    return other;
   }
 
   async function probeOnce(vault: string, look: Look): Promise<boolean> {
-    const target = await nextTarget(look);
+    const target = await nextTarget(vault, look);
     if (target === undefined) return true;
     const sentAt = clock.now();
     // F7: where wraps alone are out a wrap alone is asked for. A vault that throttles answers to it, and has no room for two.

@@ -5,18 +5,36 @@ import type { Instant } from '../domain/time.ts';
 import type { Vault } from '../domain/vault.ts';
 import type { Access } from './access.ts';
 import { mayActFor } from './authority.ts';
+import type { VaultView } from './fleet-views.ts';
 import { forgetLinks } from './forget-links.ts';
+import { inTurns } from './in-turns.ts';
 import type { Parts } from './parts.ts';
 import type { RegisterServer, Roads } from './roads.ts';
 import { beingChanged, mostTries } from './store-reserved.ts';
 import type { StoreReserved } from './store-reserved.ts';
-import { liveReports, viewServer, viewVault } from './views.ts';
+import { liveReports, storedHealth, viewServer, viewVault } from './views.ts';
 
 type Registering = Pick<Roads, 'putVault' | 'getVault' | 'listVaults' | 'putServer' | 'getServer' | 'deleteServer'>;
+
+/** What a list shows of so many vaults is read at once. */
+const atOnce = 16;
 
 /** Vaults and servers: registered once, read back, taken out. */
 export function createRegister(parts: Parts, storeReserved: StoreReserved, access: Access): Registering {
   const { clock, registry } = parts;
+
+  async function viewVaults(vaults: readonly Vault[]): Promise<readonly VaultView[]> {
+    const reports = await liveReports(parts);
+    const views = new Map<Vault, VaultView>();
+    await inTurns(vaults, atOnce, async (vault) => {
+      views.set(vault, await viewVault(parts, vault, reports, await storedHealth(access, vault.name)));
+    });
+    return vaults.flatMap((vault) => views.get(vault) ?? []);
+  }
+
+  async function viewOne(vault: Vault): Promise<VaultView> {
+    return viewVault(parts, vault, await liveReports(parts), await storedHealth(access, vault.name));
+  }
 
   async function remove(name: string): Promise<Outcome<null>> {
     for (let tries = 0; tries < mostTries; tries++) {
@@ -36,23 +54,19 @@ export function createRegister(parts: Parts, storeReserved: StoreReserved, acces
       const difference = differenceOf(stored, vault);
       if (difference === 'name') return refuse('Conflict', `uri ${vault.uri} is registered as vault ${stored.name}`);
       if (difference !== undefined) return refuse('Conflict', `vault ${vault.name} is registered with another ${difference}`);
-      return done({ created: before === undefined, value: await viewVault(parts, stored, []) });
+      return done({ created: before === undefined, value: await viewOne(stored) });
     },
 
     async getVault(name) {
       const vault = await registry.findVault({ name });
-      return vault === undefined
-        ? refuse('NotFound', `there is no vault ${name}`)
-        : done(await viewVault(parts, vault, await liveReports(parts)));
+      return vault === undefined ? refuse('NotFound', `there is no vault ${name}`) : done(await viewOne(vault));
     },
 
     async listVaults({ after, limit }) {
       const all = [...(await registry.readVaults())].sort((a, b) => (a.name < b.name ? -1 : 1));
       const rest = after === null ? all : all.filter((vault) => vault.name > after);
       const shown = rest.slice(0, limit);
-      const reports = await liveReports(parts);
-      const items = await Promise.all(shown.map((vault) => viewVault(parts, vault, reports)));
-      return done({ items, next: rest.length > limit ? (shown.at(-1)?.name ?? null) : null });
+      return done({ items: await viewVaults(shown), next: rest.length > limit ? (shown.at(-1)?.name ?? null) : null });
     },
 
     async putServer(request) {

@@ -34,8 +34,8 @@ export function createStatus(parts: Parts, access: Access, { hours, undelivered 
   const servers = createServersStatus(parts);
 
   async function vaultStatus(vault: Vault, reports: readonly InstanceReport[]): Promise<Pictured> {
-    const [view, survey] = await Promise.all([viewVault(parts, vault, reports), surveyOf(vault.name)]);
-    const { links, health, unreadable } = survey;
+    const { links, health, unreadable } = await surveyOf(vault.name);
+    const view = await viewVault(parts, vault, reports, health);
     const latched = (status: 'suspected' | 'confirmed'): number => links.filter(({ latch }) => latch?.status === status).length;
     const { outageSince, failoverSince } = health ?? access.health(vault.name);
     const latches = { suspected: latched('suspected'), confirmed: latched('confirmed'), unknown: unreadable };

@@ -1,5 +1,5 @@
 import { soundVault } from '../domain/access.ts';
-import type { AccessPicture } from '../domain/access.ts';
+import type { AccessPicture, VaultHealth } from '../domain/access.ts';
 import { countDatabases } from '../domain/server.ts';
 import type { Link, RegisteredServer } from '../domain/server.ts';
 import { instant, millis, plus, rounded, span } from '../domain/time.ts';
@@ -10,7 +10,7 @@ import { newestDenialReaching } from '../policy/denial.ts';
 import { standingAt } from '../policy/server-state.ts';
 import type { CircuitState } from '../ports/circuits.ts';
 import type { InstanceReport, VaultReport } from '../ports/instances.ts';
-import { Unreadable } from '../ports/store.ts';
+import { StoreAway, Unreadable } from '../ports/store.ts';
 import type { Access } from './access.ts';
 import type { Parts } from './parts.ts';
 import type { VaultView } from './fleet-views.ts';
@@ -55,23 +55,66 @@ function viewLink(
 
 export const worse: Readonly<Record<CircuitState, number>> = { closed: 0, halfOpen: 1, open: 2 };
 
-/** What each live instance says of the vault; this one first. */
-function saidOf(parts: Parts, vault: string, reports: readonly InstanceReport[]): readonly [VaultReport, ...VaultReport[]] {
-  const others = reports.filter((report) => report.instance !== parts.operations.instance).map((report) => report.vaults[vault]);
-  return [ownReport(parts, vault), ...others.filter((report) => report !== undefined)];
+/** Where an instance has said nothing of a vault yet. */
+const unsaid: VaultReport = { circuit: 'closed', since: null, p50Ms: null, p99Ms: null };
+
+/**
+ * What is known of each instance's circuit to the vault; this one first. Reports are up to 15 s old; which circuits are open is stored as they
+ * change, with the events that tell of it, so it goes before them. One that is gone has its circuit open until that is taken out.
+ */
+function saidOf(
+  parts: Parts,
+  vault: string,
+  reports: readonly InstanceReport[],
+  health: VaultHealth | undefined,
+): readonly [VaultReport, ...VaultReport[]] {
+  const said = new Map(reports.map((report) => [report.instance, report.vaults[vault] ?? unsaid]));
+  if (health !== undefined) {
+    for (const instance of new Set([...said.keys(), ...Object.keys(health.openAt)]))
+      said.set(instance, asStored(said.get(instance) ?? unsaid, health.openAt[instance]));
+  }
+  said.delete(parts.operations.instance);
+  return [ownReport(parts, vault), ...said.values()];
 }
 
-/** The worst that an instance says of its circuit to the vault (F2). */
+function asStored(said: VaultReport, openedAt: Instant | undefined): VaultReport {
+  if (openedAt !== undefined) return { ...said, circuit: said.circuit === 'halfOpen' ? 'halfOpen' : 'open', since: openedAt };
+  return said.circuit === 'closed' ? said : { ...said, circuit: 'closed', since: null };
+}
+
+function worstOf(said: readonly [VaultReport, ...VaultReport[]]): VaultReport {
+  return said.reduce((a, b) => (worse[b.circuit] > worse[a.circuit] ? b : a));
+}
+
+/** The worst that an instance reports of its circuit to the vault (F2), nothing being read of the vault for it. */
 export function worstCircuit(parts: Parts, vault: string, reports: readonly InstanceReport[]): VaultReport {
-  return saidOf(parts, vault, reports).reduce((a, b) => (worse[b.circuit] > worse[a.circuit] ? b : a));
+  return worstOf(saidOf(parts, vault, reports, undefined));
 }
 
-/** A vault with its circuit over all instances: the worst shows, with how many see what (F2). Rejects with `StoreAway`. */
-export async function viewVault(parts: Parts, vault: Vault, reports: readonly InstanceReport[]): Promise<VaultView> {
+/** What is stored of the vault's circuits and outages, at most a second old; undefined where it cannot be read. */
+export async function storedHealth(access: Pick<Access, 'changeVault'>, vault: string): Promise<VaultHealth | undefined> {
+  try {
+    return await access.changeVault(vault, () => null);
+  } catch (error) {
+    if (!(error instanceof StoreAway)) throw error;
+    return undefined;
+  }
+}
+
+/**
+ * A vault with its circuit over all instances: the worst shows, with how many see what (F2). Without its health it goes by the reports alone.
+ * Rejects with `StoreAway`.
+ */
+export async function viewVault(
+  parts: Parts,
+  vault: Vault,
+  reports: readonly InstanceReport[],
+  health: VaultHealth | undefined,
+): Promise<VaultView> {
   const { admission, rules } = parts;
   const used = await pointsUsed(parts, vault.name);
-  const seen = saidOf(parts, vault.name, reports);
-  const worst = worstCircuit(parts, vault.name, reports);
+  const seen = saidOf(parts, vault.name, reports, health);
+  const worst = worstOf(seen);
   const [mine] = seen;
   const count = (state: CircuitState): number => seen.filter((report) => report.circuit === state).length;
   return {

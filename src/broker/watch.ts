@@ -154,6 +154,7 @@ export function createWatch({ parts, access, outages, witness }: WatchParts): ()
     if (sight === 'outage') await outages.met(target.ref.vault, target, clock.now(), 'unwrapKey');
     // F9: by a vault that was deleted and answers as if it were down, a canary opens the circuit too.
     if (sight === 'denied' && circuits.state(target.ref.vault).state !== 'closed') outages.lookAgain(target.ref.vault, target);
+    else if (sight === 'denied') outages.denied(target.ref.vault, sentAt);
     if (sight === 'proven') await wrapAgain(latched);
     return sight;
   }

@@ -64,7 +64,10 @@ export interface RefusedOperation {
 export interface VaultHealth {
   /** First outage after the vault's last success; null while it answers (F3). */
   readonly outageSince: Instant | null;
-  /** When the call was sent whose answer ended the last outage. Absent where there was none, and while one lasts. */
+  /**
+   * When the call was sent whose answer ended the last outage; of a denial, which ends none, when it was received. Absent where there was no
+   * outage, and from the newest one on until the vault has answered.
+   */
   readonly answeredAt?: Instant;
   /** Instances whose circuit to this vault is open, with the time of opening: opening and closing is one event a vault (F2). */
   readonly openAt: Readonly<Record<string, Instant>>;

@@ -14,11 +14,12 @@ export interface OutageRules {
 /** So long must a vault have answered until its failover is told to have ended: one that is half back would tell it every few seconds. */
 const answersFor = seconds(10);
 
-/** A call met an outage: `outageSince` says when it began. Null: it is known already. */
+/** A call met an outage: `outageSince` says when it began. Null: it is known already, and nothing was answered since. */
 export function outageMet(stored: VaultHealth, at: Instant, rules: OutageRules): VaultHealth | null {
-  const { answeredAt: _past, ...rest } = stored;
+  const { answeredAt, ...rest } = stored;
   // One that begins in the future was stamped by a clock that has been set back since.
-  return stored.outageSince !== null && !isAhead(stored.outageSince, at, rules) ? null : { ...rest, outageSince: at };
+  if (stored.outageSince === null || isAhead(stored.outageSince, at, rules)) return { ...rest, outageSince: at };
+  return answeredAt === undefined ? null : rest;
 }
 
 /**
@@ -26,14 +27,32 @@ export function outageMet(stored: VaultHealth, at: Instant, rules: OutageRules):
  * Only a call that was sent after an outage began ends it; and no failover ends while an instance has its circuit open, for wraps alone too.
  */
 export function vaultAnswered(stored: VaultHealth, sentAt: Instant, now: Instant, rules: OutageRules): VaultHealth | null {
-  const { answeredAt, outageSince, failoverSince } = stored;
-  if (outageSince === null) {
-    if (failoverSince === null || Object.keys(stored.openAt).length > 0) return null;
-    const lately = answeredAt !== undefined && !isAhead(answeredAt, now, rules) && span(answeredAt, sentAt) < answersFor;
-    return lately ? null : { ...stored, failoverSince: null };
-  }
+  const { outageSince } = stored;
+  if (outageSince === null) return failoverEnded(stored, sentAt, now, rules);
   if (isAhead(outageSince, now, rules)) return { ...stored, outageSince: null, failoverSince: null };
   return sentAt <= outageSince ? null : { ...stored, outageSince: null, answeredAt: sentAt };
+}
+
+/**
+ * A call was denied, which was answered at `at`: the vault is alive, and a failover from it ends in the same time as by a success. The outage
+ * stays: it is the first after the last success (F3). As `vaultAnswered` otherwise.
+ */
+export function vaultDenied(stored: VaultHealth, at: Instant, now: Instant, rules: OutageRules): VaultHealth | null {
+  const { answeredAt, outageSince } = stored;
+  if (outageSince === null || answeredAt !== undefined) return failoverEnded(stored, at, now, rules);
+  const before = at <= outageSince && !isAhead(outageSince, now, rules);
+  return before || !mayEnd(stored) ? null : { ...stored, answeredAt: at };
+}
+
+/** The end of a failover whose vault has answered for long enough. */
+function failoverEnded(stored: VaultHealth, at: Instant, now: Instant, rules: OutageRules): VaultHealth | null {
+  const { answeredAt } = stored;
+  const lately = answeredAt !== undefined && !isAhead(answeredAt, now, rules) && span(answeredAt, at) < answersFor;
+  return lately || !mayEnd(stored) ? null : { ...stored, failoverSince: null };
+}
+
+function mayEnd({ failoverSince, openAt }: VaultHealth): boolean {
+  return failoverSince !== null && Object.keys(openAt).length === 0;
 }
 
 /** True of a time that only a clock which has been set back since can have stamped. */

@@ -53,6 +53,7 @@ function instance() {
       met: () => Promise.resolve(),
       lookAgain: () => undefined,
       answered: () => undefined,
+      denied: () => undefined,
       failedOver: () => undefined,
       circuitChanged: () => Promise.resolve(),
       tellCircuits: () => Promise.resolve(),

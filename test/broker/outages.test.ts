@@ -40,7 +40,8 @@ function rig() {
     seen.events.push(...(change?.events ?? []));
     return Promise.resolve();
   };
-  const access = { health: () => seen.health, known, changeVault } as unknown as Access;
+  const picture = () => Promise.resolve({ links: [] });
+  const access = { health: () => seen.health, known, picture, changeVault } as unknown as Access;
   const witness = {
     look: ({ ref }: WitnessTarget) => {
       seen.looked.push(ref.keyId);
@@ -48,12 +49,13 @@ function rig() {
       return Promise.resolve(seen.sight);
     },
   };
-  const { answered, circuitChanged, failedOver, lookAgain, met } = createOutages(parts, access, witness);
+  const { answered, circuitChanged, denied, failedOver, lookAgain, met } = createOutages(parts, access, witness);
   return {
     clock,
     seen,
     met,
     answered,
+    denied,
     circuitChanged,
     failedOver,
     /** A call finds the circuit open, at a link that is registered. */
@@ -183,6 +185,69 @@ describe('a vault that is half back', () => {
     answered('kv-west', clock.now());
     expect(seen.events.map(({ type }) => type)).toEqual(['keybroker.failover.started', 'keybroker.failover.ended']);
     expect(seen.health.failoverSince).toBeNull();
+  });
+});
+
+describe('F8: a vault that was down denies when it is back', () => {
+  async function healedRevoked() {
+    const one = rig();
+    one.seen.registered = target().registered;
+    await one.met('kv-west', target(), one.clock.now(), 'unwrapKey');
+    await one.circuitChanged('kv-west', 'open');
+    one.failedOver('kv-west', 'kv-north');
+    await one.clock.advance(60_000);
+    one.seen.events.length = 0;
+    const typesTold = () => one.seen.events.map(({ type }) => type);
+    return { ...one, since: one.seen.health.outageSince, typesTold };
+  }
+
+  test('the failover has ended when it has denied for 10 s; the outage is the first after the last success still', async () => {
+    const { clock, seen, circuitChanged, denied, since, typesTold } = await healedRevoked();
+    await circuitChanged('kv-west', 'closed');
+    for (let s = 0; s <= 20; s += 1) {
+      denied('kv-west', clock.now());
+      expect(typesTold()).toEqual(['keybroker.circuit.closed', ...(s < 10 ? [] : ['keybroker.failover.ended'])]);
+      await clock.advance(1000);
+    }
+    expect(seen.health).toMatchObject({ failoverSince: null, outageSince: since });
+    expect(since).not.toBeNull();
+  });
+
+  test('not while an instance has its circuit open (F9: the control plane alone says that it is deleted)', async () => {
+    const { clock, circuitChanged, denied, typesTold } = await healedRevoked();
+    for (let s = 0; s <= 20; s += 1) {
+      denied('kv-west', clock.now());
+      await clock.advance(1000);
+    }
+    expect(typesTold()).toEqual([]);
+    await circuitChanged('kv-west', 'closed');
+    denied('kv-west', clock.now());
+    await clock.advance(10_000);
+    denied('kv-west', clock.now());
+    expect(typesTold()).toEqual(['keybroker.circuit.closed', 'keybroker.failover.ended']);
+  });
+
+  test('not while outages of other keys come in between', async () => {
+    const { clock, circuitChanged, denied, met, since, seen, typesTold } = await healedRevoked();
+    await circuitChanged('kv-west', 'closed');
+    for (let s = 0; s <= 60; s += 1) {
+      denied('kv-west', clock.now());
+      await clock.advance(500);
+      if (s % 5 === 0) await met('kv-west', target('b'), clock.now(), 'unwrapKey');
+      await clock.advance(500);
+    }
+    expect(typesTold()).toEqual(['keybroker.circuit.closed']);
+    expect(seen.health.outageSince).toBe(since);
+  });
+
+  test('where none is known, a denial is told to nobody', async () => {
+    const { clock, denied, met, seen } = rig();
+    seen.registered = target().registered;
+    await met('kv-west', target(), clock.now(), 'unwrapKey');
+    const before = seen.health;
+    await clock.advance(60_000);
+    denied('kv-west', clock.now());
+    expect(seen.health).toBe(before);
   });
 });
 

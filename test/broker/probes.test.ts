@@ -328,6 +328,24 @@ test('F2: standbys that are held back keep nobody else from probing the circuit'
   expect(circuits.state('kv-west').state).toBe('closed');
 });
 
+test('F2: where the link that met the outage is held back, another one of the vault probes the circuit', async () => {
+  const { calls, changes, circuits, clock, known, linked, one, outages, target } = rig();
+  one.unwrap = outage;
+  const primary = aLink({ keyId: keyId('kv-south', 'p'.repeat(32)), vault: 'kv-south' });
+  const standby = target('s', { role: 'standby', standbyOf: primary.keyId });
+  Object.assign(standby.registered, { links: [primary, standby.link] });
+  linked.push(standby, target('z'));
+  await outages.met('kv-west', standby, clock.now(), 'unwrapKey');
+  known.set(primary.keyId, { latch: aLatch() });
+  await clock.advance(4000);
+  expect(new Set(calls.slice(1))).toEqual(new Set(['unwrap z']));
+  one.unwrap = undefined;
+  await clock.advance(2000);
+  expect(circuits.state('kv-west').state).toBe('closed');
+  expect(changes).toEqual(['open', 'closed']);
+  expect(clock.pending).toBe(0);
+});
+
 test('F5: a probe goes by what a link is now: one that was replaced as protector is denied no wrap', async () => {
   const { clock, meet, one, target } = rig();
   const former = target('a');

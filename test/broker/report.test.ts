@@ -95,6 +95,22 @@ test.each(['open', 'closed'] as const)('F2: that a circuit is %s is told when th
   expect(await openAt(own)).toEqual(state === 'open' ? ['instance-1'] : []);
 });
 
+test('F2: a circuit that was taken out as if its instance had gone, since its reports were late, is told again', async () => {
+  const shared = clockAndStore();
+  const watching = await anInstance('instance-1', shared);
+  const late = await anInstance('instance-2', shared);
+  late.seen.circuit = 'open';
+  await late.outages.circuitChanged('kv-west', 'open');
+  await late.parts.instances.forget('instance-2');
+  await watching.watch();
+  expect(await openAt(watching)).toEqual([]);
+  // It reads what is stored as whoever fails over from the vault does.
+  await shared.clock.advance(2 * second);
+  await late.watch();
+  await shared.clock.advance(15 * second);
+  expect(await openAt(watching)).toEqual(['instance-2']);
+});
+
 test('an instance reports every 15 s until it ends, whatever the store does meanwhile', async () => {
   const shared = clockAndStore();
   const own = await anInstance('instance-1', shared);

@@ -23,20 +23,21 @@ const revoked: Fault = {
 const expired: Fault = { ...revoked, code: null, detail: 'the key has expired or is not yet active', outsideValidity: true };
 const disabled: Fault = { ...revoked, code: 'KeyDisabled', reach: 'key' };
 
-/** What the caller hears of `fault`, and which vaults were told to have an outage, where an unwrap of the canary at the same link comes to `sight`. */
+/** What the caller hears of `fault`, and which vaults were told to have an outage, or to deny, where an unwrap of the canary at the same link comes to `sight`. */
 async function heard(operation: 'wrapKey' | 'unwrapKey', fault: Fault, sight: Sight) {
   const clock = virtualClock();
   const stored = () => Promise.resolve();
   const met: string[] = [];
+  const told: string[] = [];
   const { failure } = createSettle({
     parts: { clock, registry: { peekVault: () => aVault() }, admission: { throttled: () => millis(4000) } },
     access: { denied: stored, otherDenied: stored, refused: stored, known: () => undefined },
     witness: { look: () => Promise.resolve(sight) },
-    outages: { met: (vault: string) => Promise.resolve(met.push(vault)) },
+    outages: { met: (vault: string) => Promise.resolve(met.push(vault)), denied: (vault: string) => void told.push(vault) },
   } as unknown as AttemptParts);
   const target = { registered: aRegisteredWith(), link: aLink(), ref: aRef() };
   const attempt = { vault: 'kv-west', role: 'primary', class: fault.class, status: 403, vaultCode: fault.code, ms: millis(3) } as const;
-  return { answer: await failure(target, operation, { fault, receivedAt: clock.now(), attempt, deadline: 10_000 }), met };
+  return { answer: await failure(target, operation, { fault, receivedAt: clock.now(), attempt, deadline: 10_000 }), met, told };
 }
 
 test.each([
@@ -75,6 +76,11 @@ test('F2: a wrap denied, and an outage where it is looked whether unwrap is too:
   for (const sight of ['proven', 'denied', 'undecided'] as const) expect((await heard('wrapKey', revoked, sight)).met).toEqual([]);
 });
 
+test('F8: what is denied is told, since it ends a failover; what is throttled is not', async () => {
+  for (const operation of ['wrapKey', 'unwrapKey'] as const) expect((await heard(operation, revoked, 'denied')).told).toEqual(['kv-west']);
+  expect((await heard('unwrapKey', { ...revoked, class: 'throttled', reach: null }, 'undecided')).told).toEqual([]);
+});
+
 test('F4: a denied wrap is kept as such also where the store is away for what was denied', async () => {
   const clock = virtualClock();
   const kept: string[] = [];
@@ -84,6 +90,7 @@ test('F4: a denied wrap is kept as such also where the store is away for what wa
       otherDenied: () => Promise.reject(new StoreAway('away')),
       refused: (_ref: unknown, { operation, found }: OperationRefusal) => Promise.resolve(kept.push(`${operation} ${found?.code}`)),
     },
+    outages: { denied: () => undefined },
   } as unknown as AttemptParts);
   const target = { registered: aRegisteredWith(), link: aLink(), ref: aRef() };
   const attempt = { vault: 'kv-west', role: 'primary', class: 'revoked', status: 403, vaultCode: null, ms: millis(3) } as const;
@@ -115,6 +122,7 @@ test('F4, F5: however many wraps of a link are denied at once, two looks follow 
         return promise;
       },
     },
+    outages: { denied: () => undefined },
   } as unknown as AttemptParts);
   const attempt = { vault: 'kv-west', role: 'primary', class: 'revoked', status: 403, vaultCode: null, ms: millis(3) } as const;
   const heardAll = new Map<string, string | undefined>();
@@ -155,7 +163,7 @@ test('C5: who has no time left for the look hears of the denied wrap in time; an
     parts: { clock, registry: { peekVault: () => aVault() } },
     access: { otherDenied: stored, refused: stored, known: () => undefined },
     witness: { look: () => sight },
-    outages: { met: (vault: string) => Promise.resolve(met.push(vault)) },
+    outages: { met: (vault: string) => Promise.resolve(met.push(vault)), denied: () => undefined },
   } as unknown as AttemptParts);
   const target = { registered: aRegisteredWith(), link: aLink(), ref: aRef() };
   const attempt = { vault: 'kv-west', role: 'primary', class: 'revoked', status: 403, vaultCode: null, ms: millis(3) } as const;

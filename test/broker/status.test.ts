@@ -121,6 +121,12 @@ describe('the status document', () => {
     expect((await shown()).rate).toEqual(Array(60).fill(null));
   });
 
+  it('F7: what was used before a vault was throttled is shown as all of the budget that it has left, never as more', async () => {
+    one.budget.used = 16_000;
+    await one.roads.watch();
+    expect((await status()).vaults[0]!.lastHour.rate.at(-1)).toBe(1);
+  });
+
   it('of two instances that watch the same minute the worse sight stays', async () => {
     const two = fleet.start('two');
     one.budget.used = 400;

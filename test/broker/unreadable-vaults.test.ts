@@ -48,7 +48,7 @@ describe('a vault that cannot be read', () => {
 
 describe('B1: a vault whose sum cannot be read', () => {
   test('shows as full, since nothing more fits there; all else of it is shown', async () => {
-    const association = async (sum: () => Promise<unknown>) => (await viewVault(partsWith(sum), aVault(), [])).association;
+    const association = async (sum: () => Promise<unknown>) => (await viewVault(partsWith(sum), aVault(), [], undefined)).association;
     expect(await association(() => Promise.resolve({ counts: { GeneralPurpose: 1, BusinessCritical: 1 } }))).toEqual({
       used: 7,
       limit: 500,

@@ -452,6 +452,25 @@ test('F8: a failover whose vault answers again is told to have ended without tra
   expect(rig.sent).toHaveLength(2);
 });
 
+test('F8: a failover whose vault denies when it is back is told to have ended without traffic, while a circuit that is open holds it', async () => {
+  const rig = await alone({ latch: aLatch({ status: 'confirmed', firstDenialAt: at(-hour), newestDenialAt: at(-hour) }) });
+  rig.answer = () => denied;
+  await rig.access.changeVault('kv-west', (stored) => ({
+    next: { ...stored, outageSince: at(-minute), failoverSince: at(-minute) },
+    events: [],
+  }));
+  const watched = async () => {
+    await rig.watch();
+    await rig.clock.advance(15 * second);
+    return rig.access.health('kv-west');
+  };
+  rig.circuit = 'open';
+  for (let pass = 0; pass < 3; pass += 1) expect(await watched()).toMatchObject({ failoverSince: at(-minute) });
+  rig.circuit = 'closed';
+  expect(await watched()).toMatchObject({ failoverSince: at(-minute) });
+  expect(await watched()).toMatchObject({ outageSince: at(-minute), failoverSince: null });
+});
+
 test('F4: a refusal of wrap that a latch left ends when access is back, without traffic', async () => {
   const latch = aLatch({ firstDenialAt: at(-minute), newestDenialAt: at(-minute) });
   const rig = await alone({ latch, refused: { wrapKey: { since: at(-minute), finding: 'WrapDenied' } } });

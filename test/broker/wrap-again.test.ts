@@ -38,7 +38,7 @@ async function laid(known: Partial<LinkAccess>, { fault, link = aLink() }: { rea
       rules: { attemptMs: millis(2000), probeMs: millis(2000) },
     },
     access: { known: () => anUntried(target.ref, known), allowed: note('allowed'), otherDenied: note('denied'), refused: note('refused') },
-    outages: { met: note('outage'), answered: () => undefined },
+    outages: { met: note('outage'), answered: () => undefined, denied: () => undefined },
   } as unknown as AttemptParts);
   await wrapAgain([target]);
   return told;

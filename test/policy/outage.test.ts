@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { soundVault } from '../../src/domain/access.ts';
 import type { VaultHealth } from '../../src/domain/access.ts';
 import { mayFailOver } from '../../src/policy/gate.ts';
-import { outageMet, vaultAnswered } from '../../src/policy/outage.ts';
+import { outageMet, vaultAnswered, vaultDenied } from '../../src/policy/outage.ts';
 import { anUntried, aPicture, aQuestion, at, gateRules, hour, minute, noon, second } from '../support/builders.ts';
 import { aRef } from '../support/stored-values.ts';
 
@@ -73,6 +73,27 @@ describe('F8: when a failover has ended', () => {
     let health = failedOver;
     for (let s = 5; s < 60; s += 5) health = answered(met(health, minute + s * second), minute + s * second + 1);
     expect(health.failoverSince).toBe(at(second));
+  });
+
+  test('by denials as by other answers, when the outage has been followed by them for 10 s; the outage stays', () => {
+    const denied = (stored: VaultHealth, ms: number) => vaultDenied(stored, at(ms), at(ms), gateRules);
+    const down = { ...met(soundVault, 0), failoverSince: at(second) };
+    expect(vaultDenied(down, noon, at(second), gateRules)).toBeNull();
+    const once = denied(down, minute);
+    expect(once).toEqual({ ...down, answeredAt: at(minute) });
+    expect(denied(once!, minute + 10 * second - 1)).toBeNull();
+    expect(denied(once!, minute + 10 * second)).toEqual({ ...once, failoverSince: null });
+    // An outage in between, and it counts anew.
+    expect(met(once!, minute + second)).toEqual(down);
+    expect(denied({ ...down, openAt: { 'instance-1': noon } }, minute)).toBeNull();
+    expect(denied(met(soundVault, 0), minute)).toBeNull();
+    // After a success it is one answer more.
+    expect(denied(failedOver, minute + 10 * second)).toEqual({ ...failedOver, failoverSince: null });
+  });
+
+  test('by denials also where the outage was stamped by a clock that has been set back since', () => {
+    const wrong = { ...soundVault, outageSince: at(hour), failoverSince: noon };
+    expect(vaultDenied(wrong, at(minute), at(minute), gateRules)).toEqual({ ...wrong, answeredAt: at(minute) });
   });
 
   test('where an end was stamped by a clock that has been set back since, at once', () => {
