@@ -1,5 +1,5 @@
 import { sameLink } from '../domain/access.ts';
-import type { LinkRef } from '../domain/access.ts';
+import type { AccessPicture, LinkRef } from '../domain/access.ts';
 import type { Fault } from '../domain/fault.ts';
 import { refuse } from '../domain/refusal.ts';
 import type { Attempt, Refusal } from '../domain/refusal.ts';
@@ -7,6 +7,7 @@ import { protectorGroup } from '../domain/server.ts';
 import type { Group, Link } from '../domain/server.ts';
 import { millis } from '../domain/time.ts';
 import { mayFailOver, primaryNotLatched } from '../policy/gate.ts';
+import type { GateAnswer } from '../policy/gate.ts';
 import { standingAt } from '../policy/server-state.ts';
 import { StoreAway } from '../ports/store.ts';
 import type { Attempts } from './attempt.ts';
@@ -21,6 +22,10 @@ export type Operated<T> =
 
 /** Tries a group: its primary, and on an outage its standbys in order, each behind the gate (F3, K6). */
 export type AtGroup = <T>(group: Group, call: KeyCall<T>) => Promise<Operated<T>>;
+
+function shows({ links }: AccessPicture, link: LinkRef): boolean {
+  return links.some(({ ref }) => sameLink(ref, link));
+}
 
 /** What the control plane says of a vault, as a fault of it (F9). */
 const vaultDeleted = (vault: string) =>
@@ -78,14 +83,14 @@ export function createAtGroup(all: AttemptParts, attempts: Attempts): AtGroup {
       const said = await askControlPlane(primary);
       if (typeof said === 'object') return said;
       const protector = refOf(call.registered, protectorGroup(call.registered)?.primary ?? group.primary);
-      const [primaryPicture, standbyPicture, protectorPicture] = await all.access.pictures(
-        primary.vault,
-        standbyRef.vault,
-        protector.vault,
-      );
-      const now = clock.now();
-      const answer = mayFailOver(
-        {
+      const see = async (): Promise<{ readonly answer: GateAnswer; readonly allSeen: boolean }> => {
+        const [primaryPicture, standbyPicture, protectorPicture] = await all.access.pictures(
+          primary.vault,
+          standbyRef.vault,
+          protector.vault,
+        );
+        const now = clock.now();
+        const question = {
           now,
           state: standingAt(server, now).state,
           operation: call.operation,
@@ -95,9 +100,17 @@ export function createAtGroup(all: AttemptParts, attempts: Attempts): AtGroup {
           standby: standbyRef,
           standbyPicture,
           controlPlane: said,
-        },
-        rules.gate,
-      );
+        };
+        return { answer: mayFailOver(question, rules.gate), allSeen: shows(primaryPicture, primary) && shows(standbyPicture, standbyRef) };
+      };
+      let seen = await see();
+      const { pictureMaxAgeMs } = rules;
+      if (!seen.answer.open && !seen.allSeen && call.deadline - clock.elapsed() > 2 * pictureMaxAgeMs) {
+        // A picture of a moment ago lacks what has been linked since: the next one has it.
+        await clock.pause(millis(pictureMaxAgeMs + 1));
+        seen = await see();
+      }
+      const { answer } = seen;
       return answer.open ? undefined : refuse('VaultUnavailable', `${answer.law}: ${answer.detail}`, comeBack).refusal;
     } catch (error) {
       if (!(error instanceof StoreAway)) throw error;

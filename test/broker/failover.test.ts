@@ -125,6 +125,51 @@ test('F3: a DEK under a former protector stays where it is once the latch of the
   }
 });
 
+test.each([
+  { what: 'has been linked since', appears: true, ok: true, reads: 2 },
+  { what: 'is not there a second later either', appears: false, ok: false, reads: 2 },
+  { what: 'could only be waited for beyond the deadline', appears: true, ok: false, reads: 1, deadline: 2000 },
+])('F3: a standby that the picture does not show, and which $what', async ({ appears, ok, reads, deadline = 10_000 }) => {
+  const clock = virtualClock(noon);
+  const seen: number[] = [];
+  const rows = [primary, north].map(({ keyId: key, vault }) => anUntried(aRef({ keyId: key, vault }), { provenAt: at(-minute) }));
+  const attempts = {
+    async at(link: Link, _call: unknown, guard?: () => Promise<unknown>) {
+      if (link === primary) return { kind: 'outage', attempt: attemptAt(link, 'outage') };
+      const refusal = await guard?.();
+      return refusal === undefined ? { kind: 'served', attempt: attemptAt(link, 'ok') } : { kind: 'refused', refusal, attempt: null };
+    },
+  } as unknown as Attempts;
+  const all = {
+    parts: {
+      clock,
+      registry: { peekVault: () => undefined },
+      rules: { probeMs: millis(2000), gate: gateRules, pictureMaxAgeMs: millis(1000) },
+    },
+    access: {
+      known: () => undefined,
+      pictures(...vaults: readonly string[]) {
+        seen.push(clock.elapsed());
+        const known = appears && seen.length > 1 ? rows : rows.slice(0, 1);
+        return Promise.resolve(
+          vaults.map((vault) =>
+            aPicture(
+              known.filter(({ ref }) => ref.vault === vault),
+              { outageSince: instant(noon) },
+            ),
+          ),
+        );
+      },
+    },
+    outages: { failedOver: () => undefined },
+  } as unknown as AttemptParts;
+  const registered = { ...aRegisteredWith(), links: [primary, north] };
+  const call = { registered, operation: 'unwrapKey', deadline: clock.elapsed() + deadline } as unknown as KeyCall<never>;
+  const operated = createAtGroup(all, attempts)({ primary, standbys: [north] }, call);
+  await clock.advance(1001);
+  expect({ ok: (await operated).ok, reads: seen.length }).toEqual({ ok, reads });
+});
+
 describe('a key without a standby, whose vault is out', () => {
   async function alone(
     latch: LinkAccess['latch'],
