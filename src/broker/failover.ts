@@ -5,7 +5,7 @@ import { refuse } from '../domain/refusal.ts';
 import type { Attempt, Refusal } from '../domain/refusal.ts';
 import { protectorGroup } from '../domain/server.ts';
 import type { Group, Link } from '../domain/server.ts';
-import { millis } from '../domain/time.ts';
+import { millis, span } from '../domain/time.ts';
 import { mayFailOver, primaryNotLatched } from '../policy/gate.ts';
 import type { GateAnswer } from '../policy/gate.ts';
 import { standingAt } from '../policy/server-state.ts';
@@ -22,6 +22,17 @@ export type Operated<T> =
 
 /** Tries a group: its primary, and on an outage its standbys in order, each behind the gate (F3, K6). */
 export type AtGroup = <T>(group: Group, call: KeyCall<T>) => Promise<Operated<T>>;
+
+const storeAway = refuse('StateUnavailable', 'F3: the store that decides on failover is away', { retryable: true }).refusal;
+
+async function unlessAway<T, E>(ask: () => Promise<T>, otherwise: E): Promise<T | E> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (!(error instanceof StoreAway)) throw error;
+    return otherwise;
+  }
+}
 
 function shows({ links }: AccessPicture, link: LinkRef): boolean {
   return links.some(({ ref }) => sameLink(ref, link));
@@ -63,15 +74,11 @@ export function createAtGroup(all: AttemptParts, attempts: Attempts): AtGroup {
   /** Of a primary without a standby: why it is refused, where the outage is not the whole story. */
   async function saidOfPrimary<T>({ primary: link }: Group, { registered }: KeyCall<T>): Promise<Refusal | undefined> {
     const primary = refOf(registered, link);
-    try {
-      const said = await askControlPlane(primary);
-      if (typeof said === 'object') return said;
-      const answer = primaryNotLatched({ primary, primaryPicture: await all.access.picture(primary.vault) });
-      return answer.open ? undefined : refuse('VaultUnavailable', `${answer.law}: ${answer.detail}`, comeBack).refusal;
-    } catch (error) {
-      if (!(error instanceof StoreAway)) throw error;
-      return undefined;
-    }
+    const said = await unlessAway(() => askControlPlane(primary), storeAway);
+    if (typeof said === 'object') return said;
+    const picture = await unlessAway(() => all.access.picture(primary.vault), undefined);
+    const answer = picture && primaryNotLatched({ primary, primaryPicture: picture });
+    return answer?.open === false ? refuse('VaultUnavailable', `${answer.law}: ${answer.detail}`, comeBack).refusal : undefined;
   }
 
   /** F3 and F9, asked right before the standby is called. */
@@ -105,7 +112,9 @@ export function createAtGroup(all: AttemptParts, attempts: Attempts): AtGroup {
       };
       let seen = await see();
       const { pictureMaxAgeMs } = rules;
-      if (!seen.answer.open && !seen.allSeen && call.deadline - clock.elapsed() > 2 * pictureMaxAgeMs) {
+      const newFor = pictureMaxAgeMs + rules.gate.clockSkewMs;
+      const isNew = [group.primary, standby].some(({ linkedAt }) => span(linkedAt, clock.now()) <= newFor);
+      if (!seen.answer.open && !seen.allSeen && isNew && call.deadline - clock.elapsed() > 2 * pictureMaxAgeMs) {
         // A picture of a moment ago lacks what has been linked since: the next one has it.
         await clock.pause(millis(pictureMaxAgeMs + 1));
         seen = await see();
@@ -114,7 +123,7 @@ export function createAtGroup(all: AttemptParts, attempts: Attempts): AtGroup {
       return answer.open ? undefined : refuse('VaultUnavailable', `${answer.law}: ${answer.detail}`, comeBack).refusal;
     } catch (error) {
       if (!(error instanceof StoreAway)) throw error;
-      return refuse('StateUnavailable', 'F3: the store that decides on failover is away', { retryable: true }).refusal;
+      return storeAway;
     }
   }
 

@@ -26,7 +26,7 @@ export interface OutageReports {
   met(vault: string, target: WitnessTarget, at: Instant, operation: KeyOperation): Promise<void>;
   /** A call was answered: ends a known outage, and a failover in time, off the road of the answer. Costs a map look-up where none is known. */
   answered(vault: string, sentAt: Instant): void;
-  /** The vault itself denied a call at `at`: ends a failover in time, not the outage (F3); as `answered`. */
+  /** A call was denied at `at`, not by the control plane alone: ends a failover in time, not the outage (F3); as `answered`. */
   denied(vault: string, at: Instant): void;
 }
 

@@ -114,8 +114,9 @@ export function createOutages(parts: Parts, access: Access, witness: Witness): O
     async tellCircuits() {
       for (const { name } of registry.peekVaults()) {
         const state = circuits.state(name).state === 'closed' ? 'closed' : 'open';
-        const stored = access.health(name).openAt[operations.instance] === undefined ? 'closed' : 'open';
-        if (state !== stored) await circuitChanged(name, state);
+        const seen = access.health(name).openAt[operations.instance] === undefined ? 'closed' : 'open';
+        // What was seen of an open one may be old: others take it out where this instance's reports are late.
+        if (state === 'open' || seen === 'open') await circuitChanged(name, state);
       }
     },
 

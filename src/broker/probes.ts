@@ -79,12 +79,13 @@ export function createProbes({ parts, access, witness, settle, onAnswer }: Probe
       targets.set(key, target);
       return target;
     }
-    const other =
-      circuits.state(vault).state === 'closed' ? undefined : (await linkedIn(vault)).find((one) => !primaryLatched(access, one));
+    const others = circuits.state(vault).state === 'closed' ? [] : (await linkedIn(vault)).filter((one) => !primaryLatched(access, one));
     // Those that are held back must not keep others from their place.
-    if (other !== undefined || targets.size >= mostTargets) targets.clear();
-    if (other !== undefined) targets.set(accessKey(other.ref), other);
-    return other;
+    if (others.length > 0 || targets.size >= mostTargets) targets.clear();
+    const inOrder = isOpenForWrapsAlone(vault) ? others.toSorted((a, b) => Number(isWrappedAt(b)) - Number(isWrappedAt(a))) : others;
+    const [first, ...rest] = inOrder.slice(0, mostTargets);
+    for (const other of first === undefined ? [] : [...rest, first]) targets.set(accessKey(other.ref), other);
+    return first;
   }
 
   async function probeOnce(vault: string, look: Look): Promise<boolean> {

@@ -34,7 +34,7 @@ export function vaultAnswered(stored: VaultHealth, sentAt: Instant, now: Instant
 }
 
 /**
- * A call was denied, which was answered at `at`: the vault is alive, and a failover from it ends in the same time as by a success. The outage
+ * A call was denied at `at`, also since the name of the vault is gone: a failover from it ends in the same time as by a success. The outage
  * stays: it is the first after the last success (F3). As `vaultAnswered` otherwise.
  */
 export function vaultDenied(stored: VaultHealth, at: Instant, now: Instant, rules: OutageRules): VaultHealth | null {

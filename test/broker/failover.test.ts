@@ -8,7 +8,7 @@ import { refuse } from '../../src/domain/refusal.ts';
 import type { Attempt, RefusalCode } from '../../src/domain/refusal.ts';
 import type { Link } from '../../src/domain/server.ts';
 import { StoreAway } from '../../src/ports/store.ts';
-import { aLatch, anUntried, aPicture, aRegisteredWith, at, gateRules, minute, noon } from '../support/builders.ts';
+import { aLatch, anUntried, aPicture, aRegisteredWith, at, gateRules, hour, minute, noon } from '../support/builders.ts';
 import { aLink, aRef, aVault, keyId } from '../support/stored-values.ts';
 import { virtualClock } from '../support/virtual-clock.ts';
 
@@ -129,52 +129,59 @@ test.each([
   { what: 'has been linked since', appears: true, ok: true, reads: 2 },
   { what: 'is not there a second later either', appears: false, ok: false, reads: 2 },
   { what: 'could only be waited for beyond the deadline', appears: true, ok: false, reads: 1, deadline: 2000 },
-])('F3: a standby that the picture does not show, and which $what', async ({ appears, ok, reads, deadline = 10_000 }) => {
-  const clock = virtualClock(noon);
-  const seen: number[] = [];
-  const rows = [primary, north].map(({ keyId: key, vault }) => anUntried(aRef({ keyId: key, vault }), { provenAt: at(-minute) }));
-  const attempts = {
-    async at(link: Link, _call: unknown, guard?: () => Promise<unknown>) {
-      if (link === primary) return { kind: 'outage', attempt: attemptAt(link, 'outage') };
-      const refusal = await guard?.();
-      return refusal === undefined ? { kind: 'served', attempt: attemptAt(link, 'ok') } : { kind: 'refused', refusal, attempt: null };
-    },
-  } as unknown as Attempts;
-  const all = {
-    parts: {
-      clock,
-      registry: { peekVault: () => undefined },
-      rules: { probeMs: millis(2000), gate: gateRules, pictureMaxAgeMs: millis(1000) },
-    },
-    access: {
-      known: () => undefined,
-      pictures(...vaults: readonly string[]) {
-        seen.push(clock.elapsed());
-        const known = appears && seen.length > 1 ? rows : rows.slice(0, 1);
-        return Promise.resolve(
-          vaults.map((vault) =>
-            aPicture(
-              known.filter(({ ref }) => ref.vault === vault),
-              { outageSince: instant(noon) },
-            ),
-          ),
-        );
+  { what: 'was linked long ago, so that no new picture shows it', appears: true, ok: false, reads: 1, linkedAt: at(-3001) },
+])(
+  'F3: a standby that the picture does not show, and which $what',
+  async ({ appears, ok, reads, deadline = 10_000, linkedAt = at(-3000) }) => {
+    const clock = virtualClock(noon);
+    const standby = { ...north, linkedAt };
+    const old = { ...primary, linkedAt: at(-hour) };
+    const seen: number[] = [];
+    const rows = [primary, north].map(({ keyId: key, vault }) => anUntried(aRef({ keyId: key, vault }), { provenAt: at(-minute) }));
+    const attempts = {
+      async at(link: Link, _call: unknown, guard?: () => Promise<unknown>) {
+        if (link === old) return { kind: 'outage', attempt: attemptAt(link, 'outage') };
+        const refusal = await guard?.();
+        return refusal === undefined ? { kind: 'served', attempt: attemptAt(link, 'ok') } : { kind: 'refused', refusal, attempt: null };
       },
-    },
-    outages: { failedOver: () => undefined },
-  } as unknown as AttemptParts;
-  const registered = { ...aRegisteredWith(), links: [primary, north] };
-  const call = { registered, operation: 'unwrapKey', deadline: clock.elapsed() + deadline } as unknown as KeyCall<never>;
-  const operated = createAtGroup(all, attempts)({ primary, standbys: [north] }, call);
-  await clock.advance(1001);
-  expect({ ok: (await operated).ok, reads: seen.length }).toEqual({ ok, reads });
-});
+    } as unknown as Attempts;
+    const all = {
+      parts: {
+        clock,
+        registry: { peekVault: () => undefined },
+        rules: { probeMs: millis(2000), gate: gateRules, pictureMaxAgeMs: millis(1000) },
+      },
+      access: {
+        known: () => undefined,
+        pictures(...vaults: readonly string[]) {
+          seen.push(clock.elapsed());
+          const known = appears && seen.length > 1 ? rows : rows.slice(0, 1);
+          return Promise.resolve(
+            vaults.map((vault) =>
+              aPicture(
+                known.filter(({ ref }) => ref.vault === vault),
+                { outageSince: instant(noon) },
+              ),
+            ),
+          );
+        },
+      },
+      outages: { failedOver: () => undefined },
+    } as unknown as AttemptParts;
+    const registered = { ...aRegisteredWith(), links: [old, standby] };
+    const call = { registered, operation: 'unwrapKey', deadline: clock.elapsed() + deadline } as unknown as KeyCall<never>;
+    const operated = createAtGroup(all, attempts)({ primary: old, standbys: [standby] }, call);
+    await clock.advance(1001);
+    expect({ ok: (await operated).ok, reads: seen.length }).toEqual({ ok, reads });
+  },
+);
 
 describe('a key without a standby, whose vault is out', () => {
   async function alone(
     latch: LinkAccess['latch'],
     vaultStatus: 'exists' | 'deleted' | 'unknown',
     picture: () => Promise<unknown> = () => Promise.resolve(aPicture([anUntried(aRef(), { latch })])),
+    storing: () => Promise<void> = () => Promise.resolve(),
   ) {
     const stored: unknown[] = [];
     const all = {
@@ -188,7 +195,7 @@ describe('a key without a standby, whose vault is out', () => {
         known: () => anUntried(aRef(), { latch }),
         health: () => ({ outageSince: noon }),
         picture,
-        denied: (_ref: LinkRef, seen: unknown) => Promise.resolve(stored.push(seen)),
+        denied: (_ref: LinkRef, seen: unknown) => storing().then(() => stored.push(seen)),
       },
       outages: { failedOver: () => undefined },
     } as unknown as AttemptParts;
@@ -221,6 +228,12 @@ describe('a key without a standby, whose vault is out', () => {
     expect(refusal).toMatchObject({ code: 'KeyAccessDenied', ...again, findings: [finding] });
     expect(refusal?.detail).toMatch(/F9: vault kv-west was deleted/);
     expect(stored).toMatchObject([{ class: 'vaultGone', reach: 'vault', code: 'VaultDeleted', witness: false }]);
+  });
+
+  test('F4: of a vault that was deleted hears that the store is away, where the denial cannot be stored', async () => {
+    const away = () => Promise.reject(new StoreAway('away'));
+    const { refusal } = await alone(null, 'deleted', away, away);
+    expect(refusal).toMatchObject({ code: 'StateUnavailable', retryable: true });
   });
 
   test('hears of the outage where the store is away', async () => {

@@ -334,11 +334,12 @@ test('F2: where the link that met the outage is held back, another one of the va
   const primary = aLink({ keyId: keyId('kv-south', 'p'.repeat(32)), vault: 'kv-south' });
   const standby = target('s', { role: 'standby', standbyOf: primary.keyId });
   Object.assign(standby.registered, { links: [primary, standby.link] });
-  linked.push(standby, target('z'));
+  linked.push(standby, target('y'), target('z'));
   await outages.met('kv-west', standby, clock.now(), 'unwrapKey');
   known.set(primary.keyId, { latch: aLatch() });
   await clock.advance(4000);
-  expect(new Set(calls.slice(1))).toEqual(new Set(['unwrap z']));
+  // In turn: one of them alone may fail.
+  expect(calls.slice(1)).toEqual(['unwrap y', 'unwrap z']);
   one.unwrap = undefined;
   await clock.advance(2000);
   expect(circuits.state('kv-west').state).toBe('closed');
