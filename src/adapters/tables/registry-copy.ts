@@ -6,7 +6,8 @@ export type Order = number;
 
 /**
  * The copy of the registry in memory. Answers arrive out of order; each is kept only if it was begun later than what is there, so that a
- * slow read never undoes a newer one. A change's order is taken before its read, so that whatever another instance stored later wins.
+ * slow read never undoes a newer one. A change's order is taken before its read, so that whatever another instance stored later wins; and of
+ * one registration the higher revision does, since a read that was begun during a change may have seen what was there before it.
  */
 export interface RegistryCopy {
   begin(): Order;
@@ -55,9 +56,10 @@ export function createRegistryCopy(): RegistryCopy {
     server: (name) => servers.get(name)?.registered,
     keepServer(name, order, registered) {
       const known = servers.get(name);
-      if (known !== undefined && known.order > order) return;
+      const newer = registered !== undefined && known?.registered !== undefined ? revisionsAhead(registered, known.registered) : 0;
+      if (newer < 0 || (newer === 0 && known !== undefined && known.order > order)) return;
       // A removed server keeps its place, so that a slow read does not bring it back; a name that never was takes none.
-      if (known !== undefined || registered !== undefined) servers.set(name, { order, registered });
+      if (known !== undefined || registered !== undefined) servers.set(name, { order: Math.max(order, known?.order ?? 0), registered });
     },
     concerned: () => [...underWay.keys(), ...[...servers].filter(([, { registered }]) => registered !== undefined).map(([name]) => name)],
     vault: (name) => vaultsByName.get(name),
@@ -72,4 +74,9 @@ export function createRegistryCopy(): RegistryCopy {
     },
     knowsVaults: () => vaultsOrder > 0,
   };
+}
+
+/** By how many changes `a` is ahead of `b`; 0 where they are of two registrations. */
+function revisionsAhead(a: RegisteredServer, b: RegisteredServer): number {
+  return a.incarnation === b.incarnation ? a.revision - b.revision : 0;
 }
