@@ -6,6 +6,8 @@ import { Unreadable } from '../../src/ports/store.ts';
 import type { AuditFleet, AuditInstance } from '../support/audit-fleet.ts';
 import { auditFleet } from '../support/audit-fleet.ts';
 import { aCaller, aContext, hour, minute } from '../support/builders.ts';
+import { statusAt } from '../support/status-document.ts';
+import type { StatusPage } from '../support/status-document.ts';
 
 const context = aContext(aCaller(['KeyBroker.Auditor']));
 
@@ -16,11 +18,7 @@ beforeEach(async () => {
   one = fleet.start('one');
 });
 
-async function status(page: { readonly after?: string; readonly limit?: number } = {}): Promise<StatusView> {
-  const answer = await one.roads.status({ after: page.after ?? null, limit: page.limit ?? 100 }, context);
-  if (!answer.ok) throw new Error(answer.refusal.detail);
-  return answer.value;
-}
+const status = (page?: StatusPage) => statusAt(one, page);
 
 describe('the servers in the status document', () => {
   it('A5: counts servers by state, as their clocks run on, and pages those that are not online', async () => {

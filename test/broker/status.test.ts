@@ -1,5 +1,4 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { StatusView } from '../../src/broker/fleet-views.ts';
 import { linkKey } from '../../src/domain/access.ts';
 import { instant } from '../../src/domain/time.ts';
 import { StoreAway, Unreadable } from '../../src/ports/store.ts';
@@ -8,6 +7,8 @@ import type { KeyName } from '../model/world/vaults.ts';
 import type { AuditFleet, AuditInstance } from '../support/audit-fleet.ts';
 import { auditFleet, linkTo } from '../support/audit-fleet.ts';
 import { aCaller, aContext, aLatch, anUntried, minute, second } from '../support/builders.ts';
+import { statusAt } from '../support/status-document.ts';
+import type { StatusPage } from '../support/status-document.ts';
 
 const context = aContext(aCaller(['KeyBroker.Auditor']));
 
@@ -18,11 +19,7 @@ beforeEach(async () => {
   one = fleet.start('one');
 });
 
-async function status(page: { readonly after?: string; readonly limit?: number } = {}): Promise<StatusView> {
-  const answer = await one.roads.status({ after: page.after ?? null, limit: page.limit ?? 100 }, context);
-  if (!answer.ok) throw new Error(answer.refusal.detail);
-  return answer.value;
-}
+const status = (page?: StatusPage) => statusAt(one, page);
 
 describe('the status document', () => {
   it('of an empty fleet has nothing, and is whole', async () => {
