@@ -1,7 +1,6 @@
-import type { CryptographyClient, KeyClient } from '@azure/keyvault-keys';
 import { Dek, type WrappedDek } from '../../domain/dek.ts';
 import type { Fault } from '../../domain/fault.ts';
-import { parseKeyId, type KeyFacts, type KeyOperation, type UnwrapAlgorithm, type WrapAlgorithm } from '../../domain/key.ts';
+import { type KeyFacts, type KeyOperation, type UnwrapAlgorithm, type WrapAlgorithm } from '../../domain/key.ts';
 import { millis, type Instant, type Millis } from '../../domain/time.ts';
 import type { Clock } from '../../ports/clock.ts';
 import { heldBack } from '../../ports/vault.ts';
@@ -11,9 +10,8 @@ import type { Identities, TokenAnswer } from '../identity.ts';
 import type { Challenge } from './challenge.ts';
 import { Challenges } from './challenges.ts';
 import { classify, mayBeStale, nameGone, readSuccess, refusedLocally, type Question } from './classify.ts';
-import { createClients, type Clients } from './clients.ts';
-import { Exchange } from './exchange.ts';
 import { readKeyFacts } from './key-facts.ts';
+import { createMoulds, type Mould, type Moulds } from './moulds.ts';
 import type { SecondResolver } from './resolver.ts';
 import { brokenOff } from './transport.ts';
 import type { Transport, WireResult } from './transport.ts';
@@ -23,24 +21,27 @@ export interface KeyVaultsOptions {
   readonly identities: Identities;
   readonly resolver: SecondResolver;
   readonly clock: Clock;
-  /** How many SDK clients are kept, one a key; default 4096. */
-  readonly maxClients?: number;
+  /** Of how many keys the requests are kept; default 4096. */
+  readonly maxKeys?: number;
   /** Longest time that the first meeting with a vault may take, in milliseconds; default 2 s. */
   readonly discoveryMs?: Millis;
 }
 
-/** Key Vault and Managed HSM through the stock SDK, over a transport that the adapter owns. */
+/** Key Vault and Managed HSM with the requests of the stock SDK, over a transport that the adapter owns. */
 export function createKeyVaults(options: KeyVaultsOptions): VaultPort {
   return new KeyVaults(options);
 }
 
-/** How one operation uses an SDK client. */
-interface Operation<C, T> {
+/** What one operation sends, and what it makes of a success. */
+interface Operation<T> {
   readonly name: KeyOperation;
-  readonly client: (challenge: Challenge) => C | Promise<C>;
-  /** Makes the SDK's one call and reads its value; undefined where the answer is unfit. */
-  readonly send: (client: C, exchange: Exchange, challenge: Challenge) => Promise<T | undefined>;
+  /** Made when it is sent, as it may hold a DEK; absent where nothing is sent but the address. */
+  readonly body?: () => string;
+  /** Undefined where the answer is unfit. */
+  readonly read: (success: JsonObject, result: WireResult, challenge: Challenge) => T | undefined;
 }
+
+type JsonObject = Readonly<Record<string, unknown>>;
 
 /** One call of the port on its way. */
 interface Trip {
@@ -54,82 +55,68 @@ interface Trip {
   tokenMs: number;
 }
 
-/** What is needed before anything secret may leave: a client that has verified the challenge, and a token for the resource that it names. */
-interface Ready<C> {
-  readonly client: C;
+/** What is needed before anything secret may leave: a verified challenge, the request that the SDK made by it, a token for the resource it names. */
+interface Ready {
+  readonly mould: Mould;
   readonly challenge: Challenge;
   readonly token: string;
 }
 
-type Sent<T> = { readonly result: WireResult | undefined; readonly value: T | undefined };
+interface Sent<T> {
+  readonly result: WireResult;
+  readonly value: T | undefined;
+}
 
 class KeyVaults implements VaultPort {
   readonly #options: KeyVaultsOptions;
   readonly #clock: Clock;
-  readonly #clients: Clients;
+  readonly #moulds: Moulds;
   readonly #challenges: Challenges;
 
   constructor(options: KeyVaultsOptions) {
-    const { transport, clock, maxClients = 4096, discoveryMs = millis(2000) } = options;
+    const { transport, clock, maxKeys = 4096, discoveryMs = millis(2000) } = options;
     this.#options = options;
     this.#clock = clock;
-    this.#clients = createClients(maxClients);
+    this.#moulds = createMoulds(maxKeys);
     this.#challenges = new Challenges({ transport, clock, discoveryMs });
   }
 
   wrap(target: KeyTarget, dek: Dek, algorithm: WrapAlgorithm, within: Millis): Promise<Reply<WrappedDek>> {
-    const operation: Operation<CryptographyClient, WrappedDek> = {
-      name: 'wrapKey',
-      client: (challenge) => this.#clients.cryptography(target.keyId, challenge),
-      send: async (client, { signal }) => (await client.wrapKey(algorithm, dek.reveal(), { abortSignal: signal })).result,
-    };
-    return this.#call(target, operation, within);
+    const body = (): string => parameters(algorithm, dek.reveal());
+    return this.#call(target, { name: 'wrapKey', body, read: ({ value }) => bytesOf(value) }, within);
   }
 
   unwrap(target: KeyTarget, wrapped: WrappedDek, algorithm: UnwrapAlgorithm, within: Millis): Promise<Reply<Dek>> {
-    const operation: Operation<CryptographyClient, Dek> = {
-      name: 'unwrapKey',
-      client: (challenge) => this.#clients.cryptography(target.keyId, challenge),
-      // The SDK keeps no reference to the bytes that it returns: they are the Dek's own.
-      send: async (client, { signal }) => new Dek((await client.unwrapKey(algorithm, wrapped, { abortSignal: signal })).result),
-    };
-    return this.#call(target, operation, within);
+    const body = (): string => parameters(algorithm, wrapped);
+    return this.#call(target, { name: 'unwrapKey', body, read: ({ value }) => new Dek(bytesOf(value)) }, within);
   }
 
   get(target: KeyTarget, within: Millis): Promise<Reply<KeyFacts>> {
-    const { keyId, vault } = target;
-    const operation: Operation<KeyClient, KeyFacts> = {
-      name: 'get',
-      client: (challenge) => this.#clients.keys(vault.uri, challenge),
-      async send(client, exchange, { tenant }) {
-        const { name = '', version = '' } = parseKeyId(keyId) ?? {};
-        await client.getKey(name, { version, abortSignal: exchange.signal });
-        const region = exchange.result?.headers['x-ms-keyvault-region'];
-        return (
-          exchange.success && readKeyFacts(exchange.success, { keyId, tenant, vaultRegion: typeof region === 'string' ? region : null })
-        );
-      },
+    const { keyId } = target;
+    const read: Operation<KeyFacts>['read'] = (success, { headers }, { tenant }) => {
+      const region = headers['x-ms-keyvault-region'];
+      return readKeyFacts(success, { keyId, tenant, vaultRegion: typeof region === 'string' ? region : null });
     };
-    return this.#call(target, operation, within);
+    return this.#call(target, { name: 'get', read }, within);
   }
 
-  async #call<C, T>(target: KeyTarget, operation: Operation<C, T>, within: Millis): Promise<Reply<T>> {
+  async #call<T>(target: KeyTarget, operation: Operation<T>, within: Millis): Promise<Reply<T>> {
     const started = this.#clock.elapsed();
     const question = { operation: operation.name, keyId: target.keyId, kind: target.vault.kind };
     const trip: Trip = { target, question, startedAt: this.#clock.now(), started, deadline: started + within, tokenMs: 0 };
     if (!target.keyId.startsWith(`${target.vault.uri}/keys/`)) {
       return this.#refused(trip, refusedLocally('KeyNotInVault', 'the key id does not belong to the vault'));
     }
-    const ready = await this.#prepare(trip, operation);
+    const ready = await this.#prepare<T>(trip);
     if ('ok' in ready) return ready;
     const first = await this.#send(trip, operation, ready);
-    if (first.result === undefined || !mayBeStale(first.result, question)) return this.#reply(trip, first);
-    const renewed = await this.#renew(trip, operation, { ready, header: first.result.headers['www-authenticate'] });
+    if (!mayBeStale(first.result, question)) return this.#reply(trip, first);
+    const renewed = await this.#renew(trip, { ready, header: first.result.headers['www-authenticate'] });
     return this.#reply(trip, renewed ? await this.#send(trip, operation, renewed) : first);
   }
 
-  /** Challenge, client, token, in this order: no token is asked for, let alone sent, for a resource that the SDK has not verified (K3). */
-  async #prepare<C, T>(trip: Trip, operation: Operation<C, T>): Promise<Ready<C> | Reply<T>> {
+  /** Challenge, mould, token, in this order: no token is asked for, let alone sent, for a resource that the SDK has not verified (K3). */
+  async #prepare<T>(trip: Trip): Promise<Ready | Reply<T>> {
     const { target, question } = trip;
     let challenge = this.#challenges.known(target.vault.uri);
     if (challenge === undefined) {
@@ -137,8 +124,8 @@ class KeyVaults implements VaultPort {
       if (discovery.challenge === undefined) return this.#reply<T>(trip, { result: discovery.result, value: undefined });
       challenge = discovery.challenge;
     }
-    const client = await this.#client(trip, operation, challenge);
-    if (client === undefined) {
+    const mould = await this.#mould(trip, challenge);
+    if (mould === undefined) {
       return this.#refused(
         trip,
         refusedLocally('ChallengeRefused', "the vault's challenge names a resource that its host does not belong to"),
@@ -149,58 +136,42 @@ class KeyVaults implements VaultPort {
     if (!token.ok) return this.#refused(trip, token.fault);
     if (this.#left(trip) <= 0)
       return this.#refused(trip, fault('identityOutage', 'the token came too late for the call', { code: 'DEADLINE' }));
-    return { client, challenge, token: token.token };
+    return { mould, challenge, token: token.token };
   }
 
   /** Undefined where the SDK refuses the challenge. */
-  async #client<C, T>(trip: Trip, operation: Operation<C, T>, challenge: Challenge): Promise<C | undefined> {
+  async #mould({ target: { vault }, question }: Trip, challenge: Challenge): Promise<Mould | undefined> {
     try {
-      return await operation.client(challenge);
+      return await this.#moulds.of(question.operation, question.keyId, challenge);
     } catch {
-      this.#challenges.forget(trip.target.vault.uri, challenge);
+      this.#challenges.forget(vault.uri, challenge);
       return undefined;
     }
   }
 
-  async #send<C, T>(trip: Trip, operation: Operation<C, T>, { client, challenge, token }: Ready<C>): Promise<Sent<T>> {
-    const { question, deadline } = trip;
-    const exchange = new Exchange({
-      transport: this.#options.transport,
-      clock: this.#clock,
-      keyId: question.keyId,
-      token,
-      deadline,
-      mayLeave: trip.target.mayLeave,
-      accept: (result) => readSuccess(result, question),
-    });
-    try {
-      const value = await operation.send(client, exchange, challenge);
-      return { result: exchange.result, value };
-    } catch {
-      // What the SDK throws may quote the body (facts 2.3), and says less than the exchange does.
-      return { result: exchange.result, value: undefined };
-    }
+  async #send<T>(trip: Trip, { body, read }: Operation<T>, { mould, challenge, token }: Ready): Promise<Sent<T>> {
+    const { method, url } = mould;
+    const headers = { ...mould.headers, authorization: `Bearer ${token}` };
+    const request = { method, url, headers, body: body?.(), mayLeave: trip.target.mayLeave };
+    const result = await this.#options.transport.send(request, this.#left(trip));
+    const success = readSuccess(result, trip.question);
+    return { result, value: success && read(success, result, challenge) };
   }
 
   /** After a 401: the challenge that came with it, and one newly acquired token. Undefined: neither helps, the 401 stands. */
-  async #renew<C, T>(
-    trip: Trip,
-    operation: Operation<C, T>,
-    refused: { ready: Ready<C>; header: string | undefined },
-  ): Promise<Ready<C> | undefined> {
+  async #renew(trip: Trip, refused: { ready: Ready; header: string | undefined }): Promise<Ready | undefined> {
     const { target } = trip;
     const { challenge: met, token } = refused.ready;
     this.#challenges.learn(target.vault.uri, refused.header);
     const challenge = this.#challenges.known(target.vault.uri) ?? met;
-    const client = await this.#client(trip, operation, challenge);
-    if (client === undefined || this.#left(trip) <= 0) return undefined;
+    const mould = await this.#mould(trip, challenge);
+    if (mould === undefined || this.#left(trip) <= 0) return undefined;
     const renewal = this.#options.identities.renew(target.identity, { scope: challenge.scope, token }, this.#left(trip));
     const renewed = await this.#timed(trip, renewal);
-    return renewed.ok && this.#left(trip) > 0 ? { client, challenge, token: renewed.token } : undefined;
+    return renewed.ok && this.#left(trip) > 0 ? { mould, challenge, token: renewed.token } : undefined;
   }
 
   async #reply<T>(trip: Trip, { result, value }: Sent<T>): Promise<Reply<T>> {
-    if (result === undefined) return this.#refused(trip, refusedLocally('SdkRefused', 'the SDK refused the call before it was sent'));
     if (result.errno === brokenOff.heldBack)
       return this.#refused(trip, fault('ambiguous', 'the call was held back before it was sent', { code: heldBack }));
     const { sentAt, receivedAt } = result;
@@ -241,4 +212,14 @@ class KeyVaults implements VaultPort {
   #spent(trip: Trip): Millis {
     return millis(this.#clock.elapsed() - trip.started);
   }
+}
+
+/** The body of `wrapkey` and `unwrapkey` (REST reference of Key Vault, KeyOperationsParameters). */
+function parameters(alg: WrapAlgorithm | UnwrapAlgorithm, value: Uint8Array): string {
+  return JSON.stringify({ alg, value: Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64url') });
+}
+
+/** Of a success, whose value is base64url. Nobody else has these bytes. */
+function bytesOf(value: unknown): Uint8Array {
+  return Buffer.from(String(value), 'base64url');
 }

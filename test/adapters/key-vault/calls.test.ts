@@ -87,14 +87,14 @@ describe('one operation, one request', () => {
     expect(vault.seen).toHaveLength(1);
   });
 
-  it('C1: a client that was dropped for another is made again without a request', async () => {
+  it('C1: a mould that was dropped for another is made again without a request', async () => {
     const { vault, transport, target } = rigOf();
     const vaults = createKeyVaults({
       transport,
       identities: createIdentities({ clock: systemClock }),
       resolver: { confirm: () => Promise.resolve('unconfirmed') },
       clock: systemClock,
-      maxClients: 1,
+      maxKeys: 1,
     });
     const other = { ...target, keyId: target.keyId.replace('/kek/', '/other/') as KeyId };
     for (const one of [target, other, target, other])

@@ -1,11 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createPipelineRequest, type PipelineRequest, type PipelineResponse } from '@azure/core-rest-pipeline';
-import { CryptographyClient } from '@azure/keyvault-keys';
-import type { KeyId } from '../../../src/domain/key.ts';
 import { systemClock } from '../../../src/adapters/clock.ts';
-import { Exchange, exchangeClient, Rehearsal, straightToExchange } from '../../../src/adapters/key-vault/exchange.ts';
 import { createSecondResolver } from '../../../src/adapters/key-vault/resolver.ts';
-import { createTransport, type Transport } from '../../../src/adapters/key-vault/transport.ts';
+import { createTransport } from '../../../src/adapters/key-vault/transport.ts';
 import { parseChallenge } from '../../../src/adapters/key-vault/challenge.ts';
 import { readVaultError } from '../../../src/adapters/key-vault/vault-error.ts';
 import { millis, seconds } from '../../../src/domain/time.ts';
@@ -16,59 +12,6 @@ describe('the transport', () => {
     const transport = createTransport({ clock: systemClock });
     const result = await transport.send({ method: 'GET', url: 'http://127.0.0.1:1/', headers: {}, body: undefined }, seconds(1));
     expect(result).toMatchObject({ status: null, errno: 'NOT_HTTPS' });
-  });
-
-  it('C1: the SDK cannot send behind the adapter’s back', async () => {
-    const credential = { getToken: () => Promise.resolve({ token: 'x', expiresOnTimestamp: Number.MAX_SAFE_INTEGER }) };
-    const client = new CryptographyClient('https://kv.vault.test/keys/kek/v1', credential, { httpClient: exchangeClient });
-    await expect(client.wrapKey('RSA-OAEP-256', new Uint8Array(32))).rejects.toThrow('belongs to no call');
-  });
-});
-
-describe('an exchange', () => {
-  it('C1: sends once, and only to its key', async () => {
-    const sent: string[] = [];
-    const at = systemClock.now();
-    const transport: Transport = {
-      send({ url }) {
-        sent.push(url);
-        return Promise.resolve({ sentAt: at, receivedAt: at, status: 200, headers: {}, body: '{}', errno: null });
-      },
-      close: () => undefined,
-    };
-    const keyId = 'https://kv.vault.test/keys/kek/v1' as KeyId;
-    const start = () => new Exchange({ transport, clock: systemClock, keyId, token: 't', deadline: Infinity, accept: () => ({}) });
-    const exchange = start();
-    const request = (url: string) => createPipelineRequest({ url, method: 'POST', body: '{}' });
-    await expect(start().answer(request('https://elsewhere.vault.test/keys/kek/v1/wrapkey'))).rejects.toThrow();
-    await exchange.answer(request(`${keyId}/wrapkey`));
-    await expect(exchange.answer(request(`${keyId}/wrapkey`))).rejects.toThrow();
-    expect(sent).toEqual([`${keyId}/wrapkey`]);
-  });
-
-  it('C1: a request of a call passes no policy of the SDK on its way, any other passes them all', async () => {
-    const at = systemClock.now();
-    const transport: Transport = {
-      send: () => Promise.resolve({ sentAt: at, receivedAt: at, status: 200, headers: {}, body: '{"value":"x"}', errno: null }),
-      close: () => undefined,
-    };
-    const keyId = 'https://kv.vault.test/keys/kek/v1' as KeyId;
-    const exchange = new Exchange({ transport, clock: systemClock, keyId, token: 't', deadline: Infinity, accept: () => ({}) });
-    const url = `${keyId}/wrapkey`;
-    const passed: string[] = [];
-    const next = (request: PipelineRequest): Promise<PipelineResponse> => {
-      passed.push(request.url);
-      return Promise.resolve({ request, status: 204, headers: request.headers });
-    };
-    const rehearsal = new Rehearsal({ header: 'Bearer', scope: 's', tenant: null }, '{}');
-    const foreign = [rehearsal.signal, new AbortController().signal];
-    for (const abortSignal of foreign) {
-      const request = createPipelineRequest({ url: 'https://kv.vault.test/other', abortSignal });
-      expect(await straightToExchange.sendRequest(request, next)).toMatchObject({ status: 204 });
-    }
-    const request = createPipelineRequest({ url, method: 'POST', body: '{}', abortSignal: exchange.signal });
-    expect(await straightToExchange.sendRequest(request, next)).toMatchObject({ status: 200, bodyAsText: '{"value":"x"}' });
-    expect(passed).toEqual(foreign.map(() => 'https://kv.vault.test/other'));
   });
 });
 
