@@ -18,8 +18,10 @@ export function transportClient(): HttpClient {
   const transport = createTransport({ clock: systemClock });
   return {
     async sendRequest(request) {
-      const { method, url, headers, body } = request;
-      const result = await transport.send({ method, url, headers: headers.toJSON(), body: body as string | undefined }, seconds(2));
+      const { method, url, headers } = request;
+      // The SDK takes the body out of its first request, and puts null in its place, to meet the challenge without it.
+      const body = typeof request.body === 'string' ? request.body : undefined;
+      const result = await transport.send({ method, url, headers: headers.toJSON(), body }, seconds(2));
       if (result.status === null) throw new Error(result.errno ?? 'no response');
       return {
         request,
