@@ -21,13 +21,16 @@ const operations: readonly Operation[] = ['wrap', 'unwrap'];
 /** Callers that are never without a request under way: enough to keep the measured process busy, too few to make a queue. */
 const concurrency = 16;
 
+/** So many runs of each before the first that counts: with less, that one pays for compiling what all use. */
+const warmUps = 4;
+
 /** CPU an operation of the broker process, against a bare handler and a bare proxy; runs alternated. */
 export const cpu: Bench = ({ seconds, runs, profile, note }) =>
   withRig({ ...raisedBudgets, ...profiling(profile) }, async (rig) => {
     note('cpu: the points are raised, and the vault is a Managed HSM, which does not throttle');
     const subjects = await startSubjects(rig);
-    const perRun = Math.max(200, Math.round(seconds * 300));
-    for (const subject of subjects) for (const operation of operations) await costOf(rig, subject, operation, perRun);
+    const perRun = Math.max(200, Math.round(seconds * 800));
+    for (const subject of subjects) for (const operation of operations) await costOf(rig, subject, operation, perRun * warmUps);
     const costs = await alternated(rig, subjects, { runs, perRun });
     return operations.flatMap((operation) => figuresOf(operation, costs[operation]));
   });

@@ -27,12 +27,12 @@ const loadedLater: Plugin = {
 
 /**
  * The Functions library from the sources that it publishes. Its own bundle keeps private fields in WeakMaps, and V8's scavenger takes what
- * those hold for alive: all of each request then outlived it until a full collection, which cost 10 ms a scavenge, and most of the latency
- * that the broker added. As the language has private fields, they need no WeakMaps.
+ * those hold for alive: all of each request then outlived it until a full collection. With a function that does nothing, in the local host,
+ * a scavenge took 12 ms so and 0.4 ms with the private fields of the language, to which the sources compile here.
  */
 const functionsLibrary = {
   '@azure/functions': join(root, 'node_modules/@azure/functions/src/index.ts'),
-  // What its sources import; the ES module of that package has no exports.
+  // What its sources import by names, which the ES module of that package does not export.
   '@azure/functions-extensions-base': createRequire(join(root, 'node_modules/@azure/functions/')).resolve(
     '@azure/functions-extensions-base',
   ),

@@ -57,6 +57,13 @@ describe('the package', () => {
     expect(text('dist/main.cjs')).toContain('import("./telemetry.cjs")');
   });
 
+  test('emulates no private fields by WeakMaps: what those hold outlives its request until a full collection', async () => {
+    const files = await unpacked(packed.zip);
+    // What the helpers of TypeScript and of the bundler throw.
+    for (const name of ['dist/main.cjs', 'dist/telemetry.cjs'])
+      expect(Buffer.from(files[name] ?? []).toString(), name).not.toMatch(/Cannot read (?:from )?private (?:member|field)/);
+  });
+
   test('has at most 3 MB unpacked', () => {
     expect(packed.bytes).toBeLessThan(3e6);
   });

@@ -15,6 +15,8 @@ export interface Seen {
   readonly body: string;
   /** Header `accept-encoding`; null without one. */
   readonly encodings: string | null;
+  /** Headers `content-type`, `accept` and `user-agent`, as far as they came. */
+  readonly described: Readonly<Record<string, string | undefined>>;
   /** Number of the connection, from 1. */
   readonly connection: number;
 }
@@ -88,6 +90,11 @@ export async function startScriptedVault(kind: Vault['kind'] = 'vault'): Promise
         token,
         body,
         encodings: request.headers['accept-encoding'] ?? null,
+        described: {
+          'content-type': request.headers['content-type'],
+          accept: request.headers.accept,
+          'user-agent': request.headers['user-agent'],
+        },
         connection: connections.get(request.socket) ?? 0,
       };
       seen.push(one);

@@ -11,7 +11,7 @@ import type { Challenge } from './challenge.ts';
 import { Challenges } from './challenges.ts';
 import { classify, mayBeStale, nameGone, readSuccess, refusedLocally, type Question } from './classify.ts';
 import { readKeyFacts } from './key-facts.ts';
-import { createMoulds, type Mould, type Moulds } from './moulds.ts';
+import { createRequestTemplates, UnfitRequest, type RequestTemplate } from './request-templates.ts';
 import type { SecondResolver } from './resolver.ts';
 import { brokenOff } from './transport.ts';
 import type { Transport, WireResult } from './transport.ts';
@@ -21,8 +21,6 @@ export interface KeyVaultsOptions {
   readonly identities: Identities;
   readonly resolver: SecondResolver;
   readonly clock: Clock;
-  /** Of how many keys the requests are kept; default 4096. */
-  readonly maxKeys?: number;
   /** Longest time that the first meeting with a vault may take, in milliseconds; default 2 s. */
   readonly discoveryMs?: Millis;
 }
@@ -57,7 +55,7 @@ interface Trip {
 
 /** What is needed before anything secret may leave: a verified challenge, the request that the SDK made by it, a token for the resource it names. */
 interface Ready {
-  readonly mould: Mould;
+  readonly template: RequestTemplate;
   readonly challenge: Challenge;
   readonly token: string;
 }
@@ -70,14 +68,13 @@ interface Sent<T> {
 class KeyVaults implements VaultPort {
   readonly #options: KeyVaultsOptions;
   readonly #clock: Clock;
-  readonly #moulds: Moulds;
+  readonly #templates = createRequestTemplates();
   readonly #challenges: Challenges;
 
   constructor(options: KeyVaultsOptions) {
-    const { transport, clock, maxKeys = 4096, discoveryMs = millis(2000) } = options;
+    const { transport, clock, discoveryMs = millis(2000) } = options;
     this.#options = options;
     this.#clock = clock;
-    this.#moulds = createMoulds(maxKeys);
     this.#challenges = new Challenges({ transport, clock, discoveryMs });
   }
 
@@ -115,7 +112,7 @@ class KeyVaults implements VaultPort {
     return this.#reply(trip, renewed ? await this.#send(trip, operation, renewed) : first);
   }
 
-  /** Challenge, mould, token, in this order: no token is asked for, let alone sent, for a resource that the SDK has not verified (K3). */
+  /** Challenge, template, token, in this order: no token is asked for, let alone sent, for a resource that the SDK has not verified (K3). */
   async #prepare<T>(trip: Trip): Promise<Ready | Reply<T>> {
     const { target, question } = trip;
     let challenge = this.#challenges.known(target.vault.uri);
@@ -124,35 +121,31 @@ class KeyVaults implements VaultPort {
       if (discovery.challenge === undefined) return this.#reply<T>(trip, { result: discovery.result, value: undefined });
       challenge = discovery.challenge;
     }
-    const mould = await this.#mould(trip, challenge);
-    if (mould === undefined) {
-      return this.#refused(
-        trip,
-        refusedLocally('ChallengeRefused', "the vault's challenge names a resource that its host does not belong to"),
-      );
-    }
+    const template = await this.#template(trip, challenge);
+    if ('class' in template) return this.#refused(trip, template);
     const answer = this.#options.identities.token(target.identity, challenge.scope, this.#left(trip));
     const token = answer instanceof Promise ? await this.#timed(trip, answer) : answer;
     if (!token.ok) return this.#refused(trip, token.fault);
     if (this.#left(trip) <= 0)
       return this.#refused(trip, fault('identityOutage', 'the token came too late for the call', { code: 'DEADLINE' }));
-    return { mould, challenge, token: token.token };
+    return { template, challenge, token: token.token };
   }
 
-  /** Undefined where the SDK refuses the challenge. */
-  async #mould({ target: { vault }, question }: Trip, challenge: Challenge): Promise<Mould | undefined> {
+  /** Or the fault where the SDK refuses the challenge, or does not make the one request. */
+  async #template({ target: { vault }, question }: Trip, challenge: Challenge): Promise<RequestTemplate | Fault> {
     try {
-      return await this.#moulds.of(question.operation, question.keyId, challenge);
-    } catch {
+      return await this.#templates.of(question.operation, question.keyId, challenge);
+    } catch (error) {
+      if (error instanceof UnfitRequest) return refusedLocally('SdkRefused', 'the SDK does not make the one request of this operation');
       this.#challenges.forget(vault.uri, challenge);
-      return undefined;
+      return refusedLocally('ChallengeRefused', "the vault's challenge names a resource that its host does not belong to");
     }
   }
 
-  async #send<T>(trip: Trip, { body, read }: Operation<T>, { mould, challenge, token }: Ready): Promise<Sent<T>> {
-    const { method, url } = mould;
-    const headers = { ...mould.headers, authorization: `Bearer ${token}` };
-    const request = { method, url, headers, body: body?.(), mayLeave: trip.target.mayLeave };
+  async #send<T>(trip: Trip, { body, read }: Operation<T>, { template, challenge, token }: Ready): Promise<Sent<T>> {
+    const { method, suffix } = template;
+    const headers = { ...template.headers, authorization: `Bearer ${token}` };
+    const request = { method, url: trip.question.keyId + suffix, headers, body: body?.(), mayLeave: trip.target.mayLeave };
     const result = await this.#options.transport.send(request, this.#left(trip));
     const success = readSuccess(result, trip.question);
     return { result, value: success && read(success, result, challenge) };
@@ -164,11 +157,11 @@ class KeyVaults implements VaultPort {
     const { challenge: met, token } = refused.ready;
     this.#challenges.learn(target.vault.uri, refused.header);
     const challenge = this.#challenges.known(target.vault.uri) ?? met;
-    const mould = await this.#mould(trip, challenge);
-    if (mould === undefined || this.#left(trip) <= 0) return undefined;
+    const template = await this.#template(trip, challenge);
+    if ('class' in template || this.#left(trip) <= 0) return undefined;
     const renewal = this.#options.identities.renew(target.identity, { scope: challenge.scope, token }, this.#left(trip));
     const renewed = await this.#timed(trip, renewal);
-    return renewed.ok && this.#left(trip) > 0 ? { mould, challenge, token: renewed.token } : undefined;
+    return renewed.ok && this.#left(trip) > 0 ? { template, challenge, token: renewed.token } : undefined;
   }
 
   async #reply<T>(trip: Trip, { result, value }: Sent<T>): Promise<Reply<T>> {

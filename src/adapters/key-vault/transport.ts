@@ -1,5 +1,5 @@
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { request as openRequest, type Agent } from 'node:https';
+import { request as openRequest, type Agent, type RequestOptions } from 'node:https';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { millis, type Instant, type Millis } from '../../domain/time.ts';
@@ -76,10 +76,7 @@ export function createTransport(options: TransportOptions): Transport {
   return {
     async send(request, within) {
       const address = addresses.of(request.url);
-      if (address === undefined) {
-        const now = clock.now();
-        return { sentAt: now, receivedAt: now, status: null, headers: noHeaders, body: null, errno: brokenOff.notHttps };
-      }
+      if (address === undefined) return unsent(clock, brokenOff.notHttps);
       const deadline = clock.elapsed() + within;
       const first = await sendOnce({ request, address, agent: address.host.pooled, within, clock, maxBodyBytes });
       if (!first.reused || first.result.status !== null || !staleErrnos.has(first.result.errno)) return first.result;
@@ -126,8 +123,12 @@ function sendOnce({
     const { host, hostname, port, path } = address;
     const { method, body = '' } = request;
     const length = Buffer.byteLength(body);
-    const headers = rawHeaders(request, address, length);
-    const outgoing = openRequest({ agent, method, hostname, port, path, headers });
+    const opened = open({ agent, method, hostname, port, path, headers: rawHeaders(request, address, length) });
+    if (typeof opened === 'string') {
+      resolve({ result: unsent(clock, opened), reused });
+      return;
+    }
+    const outgoing = opened;
     const late = (): string => {
       // Nothing was sent yet, and who was slow is who says whether it may be.
       if (asking) return brokenOff.heldBack;
@@ -137,7 +138,7 @@ function sendOnce({
     // A request that waited for a connection is sent when it gets one.
     outgoing.on('socket', (socket) => {
       connected = true;
-      reused = stands(socket);
+      reused = outgoing.reusedSocket || stands(socket);
       sentAt = clock.now();
     });
     outgoing.on('error', (error) => settle(errnoOf(error), null));
@@ -164,7 +165,21 @@ function sendOnce({
   });
 }
 
-/** Whether the connection was made before. Node's own `reusedSocket` is false of a request that waited for the connection of another. */
+/** The errno where Node refuses to make it: no request can have a header with a line break in it, as a token might. */
+function open(options: RequestOptions): ClientRequest | string {
+  try {
+    return openRequest(options);
+  } catch (error) {
+    return errnoOf(error as NodeJS.ErrnoException);
+  }
+}
+
+function unsent(clock: Clock, errno: string): WireResult {
+  const now = clock.now();
+  return { sentAt: now, receivedAt: now, status: null, headers: noHeaders, body: null, errno };
+}
+
+/** Whether the connection was made before. Node's own `reusedSocket` says so sooner, but not of a request that waited for the connection of another. */
 function stands(socket: Socket): boolean {
   return socket instanceof TLSSocket && !socket.connecting && socket.getProtocol() !== null && socket.getFinished() !== undefined;
 }

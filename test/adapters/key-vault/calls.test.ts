@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../../src/adapters/clock.ts';
-import { createIdentities } from '../../../src/adapters/identity.ts';
-import { createKeyVaults } from '../../../src/adapters/key-vault/key-vaults.ts';
 import type { KeyId } from '../../../src/domain/key.ts';
 import { millis } from '../../../src/domain/time.ts';
 import { faultOf, markedDek, patience, useKeyVaultRig } from '../../support/key-vault-rig.ts';
@@ -87,19 +85,14 @@ describe('one operation, one request', () => {
     expect(vault.seen).toHaveLength(1);
   });
 
-  it('C1: a mould that was dropped for another is made again without a request', async () => {
-    const { vault, transport, target } = rigOf();
-    const vaults = createKeyVaults({
-      transport,
-      identities: createIdentities({ clock: systemClock }),
-      resolver: { confirm: () => Promise.resolve('unconfirmed') },
-      clock: systemClock,
-      maxKeys: 1,
-    });
-    const other = { ...target, keyId: target.keyId.replace('/kek/', '/other/') as KeyId };
-    for (const one of [target, other, target, other])
-      expect(await vaults.wrap(one, markedDek(), 'RSA-OAEP', patience)).toMatchObject({ ok: true });
-    expect(vault.seen).toHaveLength(5);
+  it('F1: a token that no request can carry is no outage, and not repeated', async () => {
+    const { vaults, vault, target, identity } = rigOf();
+    const token = { access_token: 'line\nbreak', expires_on: '9999999999', resource: 'https://vault.test', token_type: 'Bearer' };
+    identity.answer({ status: 200, body: JSON.stringify(token) });
+    const fault = faultOf(await vaults.wrap(target, markedDek(), 'RSA-OAEP', patience));
+    expect(fault).toMatchObject({ class: 'ambiguous', code: 'ERR_INVALID_CHAR' });
+    expect(JSON.stringify(fault)).not.toContain('break');
+    expect(vault.seen.map(({ token: sent }) => sent)).toEqual([null]);
   });
 });
 

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { createHttpHeaders, type HttpClient, type PipelineRequest } from '@azure/core-rest-pipeline';
 import { CryptographyClient, KeyClient } from '@azure/keyvault-keys';
 import { parseChallenge, type Challenge } from '../../../src/adapters/key-vault/challenge.ts';
-import { createMoulds, type Mould } from '../../../src/adapters/key-vault/moulds.ts';
+import { createRequestTemplates, UnfitRequest } from '../../../src/adapters/key-vault/request-templates.ts';
 import { Dek } from '../../../src/domain/dek.ts';
 import type { KeyId } from '../../../src/domain/key.ts';
 import { patience, useKeyVaultRig } from '../../support/key-vault-rig.ts';
@@ -11,54 +11,63 @@ import { challengeHeader, vaultHeaders } from '../../support/scripted-vault.ts';
 
 const keyId = 'https://kv-west.vault.azure.net/keys/kek/v1' as KeyId;
 
-describe('the moulds of requests', () => {
+describe('the templates of requests', () => {
   it.each([
-    ['wrapKey', 'POST', `${keyId}/wrapkey?api%2Dversion=`],
-    ['unwrapKey', 'POST', `${keyId}/unwrapkey?api%2Dversion=`],
-    ['get', 'GET', `${keyId}?api%2Dversion=`],
-  ] as const)('C1: %s is asked for at its key, with neither token nor body', async (operation, method, url) => {
-    const mould = await createMoulds(9).of(operation, keyId, challenge());
-    expect(mould).toMatchObject({ method, headers: { accept: 'application/json' } });
-    expect(mould.url.slice(0, url.length)).toBe(url);
-    expect(Object.keys(mould).sort()).toEqual(['headers', 'method', 'url']);
-    expect(Object.keys(mould.headers)).not.toContain('authorization');
-    expect(Object.keys(mould.headers)).not.toContain('accept-encoding');
+    ['wrapKey', 'POST', '/wrapkey?api%2Dversion='],
+    ['unwrapKey', 'POST', '/unwrapkey?api%2Dversion='],
+    ['get', 'GET', '?api%2Dversion='],
+  ] as const)('C1: %s is asked for at its key, with neither token nor body', async (operation, method, suffix) => {
+    const template = await createRequestTemplates().of(operation, keyId, challenge());
+    expect(template).toMatchObject({ method, headers: { accept: 'application/json' } });
+    expect(template.suffix.slice(0, suffix.length)).toBe(suffix);
+    expect(Object.keys(template).sort()).toEqual(['headers', 'method', 'suffix']);
+    expect(Object.keys(template.headers)).not.toContain('authorization');
+    expect(Object.keys(template.headers)).not.toContain('accept-encoding');
   });
 
-  it('C1: those of one key are made once, by all who ask at once, and are there at once afterwards', async () => {
-    const moulds = createMoulds(9);
+  it('C1: those of one vault are made once, by all who ask at once, for all its keys, and are there at once afterwards', async () => {
+    const templates = createRequestTemplates();
     const met = challenge();
-    const [first, second] = [moulds.of('wrapKey', keyId, met), moulds.of('wrapKey', keyId, met)];
+    const other = keyId.replace('kek', 'other') as KeyId;
+    const [first, second] = [templates.of('wrapKey', keyId, met), templates.of('wrapKey', other, met)];
     expect(first).toBe(second);
-    const mould = await first;
-    expect(moulds.of('wrapKey', keyId, met)).toBe(mould);
+    const template = await first;
+    for (const key of [keyId, other]) expect(templates.of('wrapKey', key, met)).toBe(template);
+    expect(templates.of('wrapKey', 'https://kv-two.vault.azure.net/keys/kek/v1' as KeyId, met)).toBeInstanceOf(Promise);
   });
 
   it('K3: a challenge whose resource is not the vault’s is refused, each time', async () => {
-    const moulds = createMoulds(9);
+    const templates = createRequestTemplates();
     const foreign = challenge('https://vault.example.net');
     for (const operation of ['wrapKey', 'unwrapKey', 'get', 'get'] as const) {
-      await expect((async () => moulds.of(operation, keyId, foreign))()).rejects.toThrow('does not match');
+      await expect((async () => templates.of(operation, keyId, foreign))()).rejects.toThrow('does not match');
     }
-    expect(await moulds.of('get', keyId, challenge())).toMatchObject({ method: 'GET' });
+    expect(await templates.of('get', keyId, challenge())).toMatchObject({ method: 'GET' });
   });
 
-  it('K3: another challenge is verified anew', async () => {
-    const moulds = createMoulds(9);
-    await moulds.of('get', keyId, challenge());
-    await expect((async () => moulds.of('get', keyId, challenge('https://vault.example.net')))()).rejects.toThrow('does not match');
+  it('K3: another challenge is verified anew, and does not wait for one that is under way', async () => {
+    const templates = createRequestTemplates();
+    const foreign = challenge('https://vault.example.net');
+    const [good, moved, back] = [challenge(), foreign, challenge()].map((one) => (async () => templates.of('get', keyId, one))());
+    await expect(moved).rejects.toThrow('does not match');
+    expect(await good).toMatchObject({ method: 'GET' });
+    expect(await back).toMatchObject({ method: 'GET' });
+    await expect((async () => templates.of('get', keyId, foreign))()).rejects.toThrow('does not match');
   });
 
-  it('keeps those that were used last', async () => {
-    const moulds = createMoulds(2);
-    const met = challenge();
-    const other = (n: number): KeyId => keyId.replace('v1', `v${n}`) as KeyId;
-    const first = await moulds.of('get', keyId, met);
-    await moulds.of('get', other(2), met);
-    expect(moulds.of('get', keyId, met)).toBe(first);
-    await moulds.of('get', other(3), met);
-    expect(moulds.of('get', keyId, met)).toBe(first);
-    expect(moulds.of('get', other(2), met)).toBeInstanceOf(Promise);
+  it('K3: what the SDK has verified is what the broker asks a token for', async () => {
+    const header = 'Bearer resource="https://vault.azure.net" x,resource="https://graph.microsoft.com"';
+    const parsed = parseChallenge(header);
+    if (parsed === undefined) throw new Error('not a challenge');
+    await expect((async () => createRequestTemplates().of('wrapKey', keyId, parsed))()).rejects.toThrow('another resource');
+  });
+
+  it('C1: a key whose address the SDK writes differently has none', async () => {
+    const mixed = keyId.replace('kv-west', 'KV-West') as KeyId;
+    await expect((async () => createRequestTemplates().of('wrapKey', mixed, challenge()))()).rejects.toBeInstanceOf(UnfitRequest);
+    await expect((async () => createRequestTemplates().of('get', `${keyId}/more` as KeyId, challenge()))()).rejects.toBeInstanceOf(
+      UnfitRequest,
+    );
   });
 });
 
@@ -78,7 +87,7 @@ describe('what is sent', () => {
           wraps && alg !== 'RSA1_5' ? client.wrapKey(alg, value) : client.unwrapKey(alg, value),
         );
         const sent = vault.seen.find(({ token }) => token !== null);
-        expect(sent).toMatchObject({ method: sdk.method, path: pathOf(sdk), body: sdk.body });
+        expect(sent).toMatchObject({ method: sdk.method, path: pathOf(sdk), body: sdk.body, described: describedBy(sdk) });
       }),
       { numRuns: 50 },
     );
@@ -91,7 +100,12 @@ describe('what is sent', () => {
     const stage = createStage();
     await new KeyClient(vault.vault.uri, credential, { httpClient: stage.client }).getKey('kek', { version: 'v1' });
     const sdk = stage.sent();
-    expect(vault.seen.find(({ token }) => token !== null)).toMatchObject({ method: sdk.method, path: pathOf(sdk), body: '' });
+    expect(vault.seen.find(({ token }) => token !== null)).toMatchObject({
+      method: sdk.method,
+      path: pathOf(sdk),
+      body: '',
+      described: describedBy(sdk),
+    });
   });
 });
 
@@ -103,9 +117,13 @@ function challenge(resource = 'https://vault.azure.net'): Challenge {
   return parsed;
 }
 
-function pathOf({ url }: Pick<Mould, 'url'>): string {
+function pathOf({ url }: PipelineRequest): string {
   const { pathname, search } = new URL(url);
   return pathname + search;
+}
+
+function describedBy({ headers }: PipelineRequest): Readonly<Record<string, string | undefined>> {
+  return { 'content-type': headers.get('content-type'), accept: headers.get('accept'), 'user-agent': headers.get('user-agent') };
 }
 
 async function sentBySdk(id: string, call: (client: CryptographyClient) => Promise<unknown>): Promise<PipelineRequest> {
