@@ -167,7 +167,7 @@ function allowedMs(): number {
 
 function figuresOf(trials: readonly Trial[], reported: readonly string[]): readonly Figure[] {
   const bench = 'audit';
-  // In the first one the heap grows to where V8 collects it, and it does not give that back: what lives in it is as much before as after.
+  // In the first one V8 lets the young generation grow to its full size (128 MiB in two halves), and keeps it: what lives is no more than before.
   const [first, later] = [trials.slice(0, 1), trials.slice(1)];
   const above = (some: readonly Trial[]): number[] => some.map(({ idleMiB, peakMiB }) => peakMiB - idleMiB);
   return [
