@@ -1,6 +1,6 @@
 import { Dek, type WrappedDek } from '../../domain/dek.ts';
 import type { Fault } from '../../domain/fault.ts';
-import { type KeyFacts, type KeyOperation, type UnwrapAlgorithm, type WrapAlgorithm } from '../../domain/key.ts';
+import type { KeyFacts, KeyOperation, UnwrapAlgorithm, WrapAlgorithm } from '../../domain/key.ts';
 import { millis, type Instant, type Millis } from '../../domain/time.ts';
 import type { Clock } from '../../ports/clock.ts';
 import { heldBack } from '../../ports/vault.ts';
@@ -134,7 +134,7 @@ class KeyVaults implements VaultPort {
   /** Or the fault where the SDK refuses the challenge, or does not make the one request. */
   async #template({ target: { vault }, question }: Trip, challenge: Challenge): Promise<RequestTemplate | Fault> {
     try {
-      return await this.#templates.of(question.operation, question.keyId, challenge);
+      return await this.#templates.of(question.operation, vault.uri, challenge);
     } catch (error) {
       if (error instanceof UnfitRequest) return refusedLocally('SdkRefused', 'the SDK does not make the one request of this operation');
       this.#challenges.forget(vault.uri, challenge);

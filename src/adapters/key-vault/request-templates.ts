@@ -1,7 +1,7 @@
 import type { HttpClient, PipelineRequest, PipelineResponse } from '@azure/core-rest-pipeline';
 import { createHttpHeaders } from '@azure/core-rest-pipeline';
 import { CryptographyClient, KeyClient, type KeyVaultKey } from '@azure/keyvault-keys';
-import { parseKeyId, type KeyId, type KeyOperation } from '../../domain/key.ts';
+import type { KeyOperation } from '../../domain/key.ts';
 import type { Challenge } from './challenge.ts';
 
 /** A request as the SDK makes it for one operation at the keys of one vault. From call to call only key, token and body differ. */
@@ -16,13 +16,13 @@ export interface RequestTemplate {
 export interface RequestTemplates {
   /**
    * At once, without a promise, if it is there. It is there only where the SDK has verified that the challenge's resource is the vault's, and
-   * has asked for a token of that resource (K3). Rejects with `UnfitRequest` where the SDK does not make the one request to the key, and
+   * has asked for a token of that resource (K3). Rejects with `UnfitRequest` where the SDK does not make the one request to the vault, and
    * with whatever the SDK throws where it refuses the challenge.
    */
-  of(operation: KeyOperation, keyId: KeyId, challenge: Challenge): RequestTemplate | Promise<RequestTemplate>;
+  of(operation: KeyOperation, vaultUri: string, challenge: Challenge): RequestTemplate | Promise<RequestTemplate>;
 }
 
-/** The SDK would send something else than the one request of the operation: an upgrade of it, or a key id that it writes differently. */
+/** The SDK would send something else than the one request of the operation. */
 export class UnfitRequest extends Error {
   override readonly name = 'UnfitRequest';
 }
@@ -35,18 +35,17 @@ export class UnfitRequest extends Error {
 export function createRequestTemplates(): RequestTemplates {
   const known: Readonly<Record<KeyOperation, Map<string, Rehearsed>>> = { wrapKey: new Map(), unwrapKey: new Map(), get: new Map() };
   return {
-    of(operation, keyId, challenge) {
-      const vault = keyId.slice(0, keyId.indexOf('/keys/'));
-      const rehearsed = known[operation].get(vault);
+    of(operation, vaultUri, challenge) {
+      const rehearsed = known[operation].get(vaultUri);
       // A vault that has moved to another tenant has another challenge.
       if (rehearsed?.challenge === challenge) return rehearsed.template;
-      const template = rehearse(operation, keyId, challenge);
+      const template = rehearse(operation, vaultUri, challenge);
       const pending = { challenge, template };
-      known[operation].set(vault, pending);
+      known[operation].set(vaultUri, pending);
       const settle = (ready?: RequestTemplate): void => {
-        if (known[operation].get(vault) !== pending) return;
-        if (ready === undefined) known[operation].delete(vault);
-        else known[operation].set(vault, { challenge, template: ready });
+        if (known[operation].get(vaultUri) !== pending) return;
+        if (ready === undefined) known[operation].delete(vaultUri);
+        else known[operation].set(vaultUri, { challenge, template: ready });
       };
       template.then(settle, () => settle());
       return template;
@@ -60,10 +59,11 @@ interface Rehearsed {
   readonly template: RequestTemplate | Promise<RequestTemplate>;
 }
 
-async function rehearse(operation: KeyOperation, keyId: KeyId, challenge: Challenge): Promise<RequestTemplate> {
-  const parts = parseKeyId(keyId);
-  if (parts === undefined) throw new UnfitRequest('not a versioned key id');
-  const { name, version, vaultUri } = parts;
+/** Of which key does not matter: the SDK writes its id into the URL as it is. */
+const [name, version] = ['rehearsal', '1'] as const;
+
+async function rehearse(operation: KeyOperation, vaultUri: string, challenge: Challenge): Promise<RequestTemplate> {
+  const keyId = `${vaultUri}/keys/${name}/${version}`;
   const vault = new RehearsedVault(challenge, operation === 'get' ? { key: { kid: keyId }, attributes: {} } : { kid: keyId, value: '' });
   const credential = credentialFor(challenge);
   // Verification of the challenge's resource stays on (K3).
@@ -111,7 +111,7 @@ class RehearsedVault implements HttpClient {
   }
 
   /** @throws UnfitRequest if the SDK sent none, several, or one to elsewhere than the key. */
-  template(keyId: KeyId): RequestTemplate {
+  template(keyId: string): RequestTemplate {
     const [request, ...more] = this.#requests;
     if (!request?.url.startsWith(keyId) || more.length > 0) throw new UnfitRequest('the SDK does not make one request to the key');
     const { method, url } = request;
