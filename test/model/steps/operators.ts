@@ -100,7 +100,14 @@ export function registerServer(world: World, place: number, index: number): void
       },
       context,
     );
-    if (world.newest(name)?.links.some(({ role }) => role === 'protector') !== true) await roads.putProtector(wanted, context);
+    if (world.newest(name)?.links.some(({ role }) => role === 'protector') !== true) {
+      const set = await roads.putProtector(wanted, context);
+      // K1, A6: a key that was linked with standbys of its own can be no standby, nor be dropped while there is no protector; so all begins anew.
+      if (!set.ok && set.refusal.findings?.some(({ code }) => code === 'ChainedStandby')) {
+        await roads.deleteServer(name, context);
+        return;
+      }
+    }
     await roads.putDatabase({ server: name, database, tier: undefined }, context);
   }
   world.operate(place, work, namedIn(world, wanted));
