@@ -38,6 +38,16 @@ const functionsLibrary = {
   ),
 };
 
+/** Of the HTTP client only what is used: its index also brings caches, mocks, WebSockets and `fetch`, which would be read at each start. */
+const httpClient: Plugin = {
+  name: 'HTTP client',
+  setup({ onLoad }) {
+    onLoad({ filter: /\/node_modules\/undici\/index\.js$/ }, () => ({
+      contents: "exports.Client = require('./lib/dispatcher/client.js')",
+    }));
+  },
+};
+
 /**
  * Bundles the app to what the Functions worker loads: one minified CommonJS file with a linked source map, and
  * beside it that of telemetry. `@azure/functions-core` stays
@@ -67,7 +77,7 @@ export async function build(entry = app, outfile = join(root, 'dist/main.cjs'), 
     alias: functionsLibrary,
     legalComments: 'linked',
     logLevel: 'error',
-    plugins: [loadedLater, ...plugins],
+    plugins: [loadedLater, httpClient, ...plugins],
     absWorkingDir: root,
   });
   const serious = warnings.filter(

@@ -1,10 +1,8 @@
-import { Agent } from 'node:https';
+import type { Connections } from './connections.ts';
 
-/** The connections to one host. */
+/** A server of vaults. */
 export interface Host {
-  readonly pooled: Agent;
-  /** Keeps nothing, so each of its requests has a connection of its own. */
-  readonly fresh: Agent;
+  readonly connections: Connections;
   /** When a response of this host began last, by the monotonic clock; -Infinity before the first. */
   answeredAt: number;
 }
@@ -12,45 +10,29 @@ export interface Host {
 /** Where a request goes, read from its URL. */
 export interface Address {
   readonly host: Host;
-  /** Host name and port, as the header `Host` says them. */
-  readonly authority: string;
-  readonly hostname: string;
-  readonly port: string;
   /** With the query. */
   readonly path: string;
 }
 
-/** URLs read once, and one pool of kept connections a host. */
+/** URLs read once, and one set of connections a host. */
 export interface Addresses {
   /** Undefined for anything but https. */
   of(url: string): Address | undefined;
-  /** Closes idle connections, and busy ones with their requests. */
+  /** Breaks off what is under way. */
   close(): void;
-}
-
-export interface AddressesOptions {
-  /** Connections to one host at once. */
-  readonly maxConnections: number;
-  /** Certificate authorities in PEM; undefined: Node's own list. */
-  readonly ca: readonly string[] | undefined;
 }
 
 /** A key has three URLs. */
 const capacity = 4096;
 
-export function createAddresses({ maxConnections, ca }: AddressesOptions): Addresses {
-  const trust = ca === undefined ? {} : { ca: [...ca] };
+export function createAddresses(connectionsTo: (origin: string) => Connections): Addresses {
   const hosts = new Map<string, Host>();
   const known = new Map<string, Address>();
 
   function hostOf(origin: string): Host {
     const met = hosts.get(origin);
     if (met) return met;
-    const host: Host = {
-      answeredAt: -Infinity,
-      pooled: new OneHostAgent({ keepAlive: true, maxSockets: maxConnections, ...trust }),
-      fresh: new OneHostAgent({ keepAlive: false, ...trust }),
-    };
+    const host: Host = { answeredAt: -Infinity, connections: connectionsTo(origin) };
     hosts.set(origin, host);
     return host;
   }
@@ -59,30 +41,17 @@ export function createAddresses({ maxConnections, ca }: AddressesOptions): Addre
     of(url) {
       const read = known.get(url);
       if (read) return read;
-      const { protocol, origin, host: authority, hostname, port, pathname, search } = new URL(url);
+      const { protocol, origin, pathname, search } = new URL(url);
       if (protocol !== 'https:') return undefined;
-      const address = { host: hostOf(origin), authority, hostname, port, path: pathname + search };
+      const address = { host: hostOf(origin), path: pathname + search };
       if (known.size >= capacity) known.clear();
       known.set(url, address);
       return address;
     },
     close() {
-      for (const { pooled, fresh } of hosts.values()) {
-        pooled.destroy();
-        fresh.destroy();
-      }
+      for (const { connections } of hosts.values()) connections.close();
       hosts.clear();
       known.clear();
     },
   };
-}
-
-/**
- * Serves one host with one set of options, so that its connections need no name to be told apart by. Node would make one of two dozen TLS
- * options several times a request.
- */
-class OneHostAgent extends Agent {
-  override getName(): string {
-    return 'the host';
-  }
 }

@@ -3,7 +3,8 @@ import type { Clock } from '../../ports/clock.ts';
 import { beforeDeadline } from '../deadline.ts';
 import { parseChallenge, type Challenge } from './challenge.ts';
 import { isKeyVaults, type Question } from './classify.ts';
-import { brokenOff, type Transport, type WireResult } from './transport.ts';
+import type { Transport } from './transport.ts';
+import { brokenOff, type WireResult } from './wire.ts';
 
 export interface ChallengesOptions {
   readonly transport: Transport;

@@ -4,7 +4,7 @@ import type { Vault } from '../../domain/vault.ts';
 import { fault } from '../fault.ts';
 import { readJson } from '../json.ts';
 import { parseChallenge, wantsClaims } from './challenge.ts';
-import { brokenOff, type WireResult } from './transport.ts';
+import { brokenOff, type WireResult } from './wire.ts';
 import { readVaultError, type VaultError } from './vault-error.ts';
 
 /** What was asked of the vault: the same answer means different things to different questions. */

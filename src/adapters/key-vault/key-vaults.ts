@@ -13,8 +13,8 @@ import { classify, mayBeStale, nameGone, readSuccess, refusedLocally, type Quest
 import { readKeyFacts } from './key-facts.ts';
 import { createRequestTemplates, UnfitRequest, type RequestTemplate } from './request-templates.ts';
 import type { SecondResolver } from './resolver.ts';
-import { brokenOff } from './transport.ts';
-import type { Transport, WireResult } from './transport.ts';
+import type { Transport } from './transport.ts';
+import { brokenOff, type WireResult } from './wire.ts';
 
 export interface KeyVaultsOptions {
   readonly transport: Transport;

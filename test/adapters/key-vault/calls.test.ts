@@ -90,7 +90,7 @@ describe('one operation, one request', () => {
     const token = { access_token: 'line\nbreak', expires_on: '9999999999', resource: 'https://vault.test', token_type: 'Bearer' };
     identity.answer({ status: 200, body: JSON.stringify(token) });
     const fault = faultOf(await vaults.wrap(target, markedDek(), 'RSA-OAEP', patience));
-    expect(fault).toMatchObject({ class: 'ambiguous', code: 'ERR_INVALID_CHAR' });
+    expect(fault).toMatchObject({ class: 'ambiguous', code: 'UND_ERR_INVALID_ARG' });
     expect(JSON.stringify(fault)).not.toContain('break');
     expect(vault.seen.map(({ token: sent }) => sent)).toEqual([null]);
   });

@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:https';
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { systemClock } from '../../../src/adapters/clock.ts';
@@ -45,6 +45,33 @@ describe('what goes over a connection', () => {
     expect(seen).toMatchObject([{ body: body ?? '', headers: { 'content-type': 'application/json', 'x-one': '1' } }]);
     expect(seen[0]!.headers).toMatchObject({ host: new URL(origin).host, 'content-length': String(Buffer.byteLength(body ?? '')) });
     expect(seen[0]!.headers).not.toHaveProperty('transfer-encoding');
+  });
+
+  it('C1: what comes in pieces, after an early hint, and with a header twice, is one answer', async () => {
+    server.removeAllListeners('request');
+    server.on('request', (_request, response: ServerResponse) => {
+      response.writeEarlyHints({ link: '</style.css>; rel=preload' });
+      response.writeHead(200, [
+        ['x-twice', 'one'],
+        ['x-twice', 'two'],
+      ]);
+      response.write('{"value":"Schl\u00fc');
+      setImmediate(() => response.end('ssel"}'));
+    });
+    const result = await transport.send({ method: 'GET', url: origin, headers: {}, body: undefined }, seconds(30));
+    expect(result).toMatchObject({ status: 200, errno: null, body: '{"value":"Schl\u00fcssel"}', headers: { 'x-twice': 'one, two' } });
+  });
+
+  it('C1: an answer that ends with its connection is whole, and the next request has another connection', async () => {
+    server.removeAllListeners('request');
+    server.on('request', (_request, response: ServerResponse) => {
+      response.writeHead(200, { connection: 'close', 'transfer-encoding': 'identity' });
+      response.end('{}');
+    });
+    for (const _ of ['first', 'second']) {
+      const result = await transport.send({ method: 'GET', url: origin, headers: {}, body: undefined }, seconds(30));
+      expect(result).toMatchObject({ status: 200, errno: null, body: '{}' });
+    }
   });
 
   it('K1: hosts share no connection, though the same names are used for them', async () => {
@@ -151,6 +178,49 @@ describe('a vault to which one connection may be open', () => {
     const answering = setInterval(() => responses.forEach((response) => response.writableEnded || response.end('{}')), 20);
     expect(await allowed).toMatchObject({ status: 200, errno: null });
     clearInterval(answering);
+  });
+
+  it('F3: who is sent once more is asked once more', async () => {
+    const busy = send();
+    await vi.waitFor(() => expect(responses).toHaveLength(1), 5000);
+    responses[0]!.end('{}');
+    expect(await busy).toMatchObject({ status: 200 });
+    let asked = 0;
+    const mayLeave = () => Promise.resolve((asked += 1) === 1);
+    const held = transport.send({ method: 'POST', url, headers: {}, body: '{}', mayLeave }, seconds(30));
+    await vi.waitFor(() => expect(responses).toHaveLength(2), 5000);
+    responses[1]!.socket!.destroy();
+    expect(await held).toMatchObject({ status: null, errno: 'HELD_BACK' });
+    expect([asked, responses.length]).toEqual([2, 2]);
+  });
+
+  it('F1: one who gives up while his connection is being made leaves it to the next, who makes it anew', async () => {
+    const silent: Socket[] = [];
+    const front = createTcpServer((socket) => {
+      if (silent.length === 0) silent.push(socket.resume());
+      else server.emit('connection', socket);
+    });
+    await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve));
+    try {
+      const at = `https://localhost:${(front.address() as AddressInfo).port}/`;
+      const request = { method: 'GET', url: at, headers: {}, body: undefined };
+      const first = transport.send(request, millis(300));
+      const second = transport.send(request, seconds(30));
+      expect(await first).toMatchObject({ status: null, errno: 'DEADLINE' });
+      await vi.waitFor(() => expect(responses).toHaveLength(1), 5000);
+      responses[0]!.end('{}');
+      expect(await second).toMatchObject({ status: 200, errno: null });
+      await vi.waitFor(() => expect(silent[0]!.destroyed).toBe(true), 5000);
+    } finally {
+      front.close();
+    }
+  });
+
+  it('C5: what is under way, or waits, when it is closed ends', async () => {
+    const busy = send();
+    await vi.waitFor(() => expect(responses).toHaveLength(1), 5000);
+    transport.close();
+    expect(await busy).toMatchObject({ status: null });
   });
 
   it('C1: one who waited for the connection of another, and met a reset on it, is sent once more, on a fresh one', async () => {
