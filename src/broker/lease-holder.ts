@@ -1,4 +1,4 @@
-import { fits, least, nothing, sumOf, times } from '../domain/budget.ts';
+import { fits, least, less, nothing, sumOf, times } from '../domain/budget.ts';
 import type { Amount, BudgetRow, Purse } from '../domain/budget.ts';
 import { millis } from '../domain/time.ts';
 import type { Millis } from '../domain/time.ts';
@@ -210,9 +210,10 @@ export class LeaseHolder {
     this.#spending.prune(at.elapsed);
     const spent = this.#spending.spent(at.elapsed);
     const lastLease = this.#spending.recent(at.elapsed - rules.leaseMs);
+    const trend = { lastLease, before: less(this.#spending.recent(at.elapsed - rules.windowMs), lastLease) };
     const unreported = this.away.unreported(this.picture.limit(at.elapsed), at.elapsed);
     const owing = this.owesReport(at.elapsed) || at.elapsed >= this.#tellsEndsAt;
-    return decideDraw({ purse, instance, view, demand, atLeast, spent, lastLease, unreported, owing }, at, rules);
+    return decideDraw({ purse, instance, view, demand, atLeast, spent, trend, unreported, owing }, at, rules);
   }
 
   /** What was decided is not stored, or nobody knows: what is left must fit the lease before it and this one. */

@@ -3,7 +3,7 @@ import type { Amount, BudgetRow, Claim, Holding, Purse, Spent } from '../domain/
 import { millis } from '../domain/time.ts';
 import { lessClaim } from './claims.ts';
 import { announcedLeases, expectedDemand, freeOf, grant, held, holdingsWith, othersClaims, releases } from './lease.ts';
-import type { Moment, Release, RowView } from './lease.ts';
+import type { Moment, Release, RowView, Trend } from './lease.ts';
 import { limitOf } from './rate.ts';
 import type { RateRules } from './rate.ts';
 import { passedOn, slowed } from './slowdown.ts';
@@ -28,8 +28,8 @@ export interface DrawState {
   readonly atLeast: Amount;
   /** What this instance spent in the last window, as the row will have it. */
   readonly spent: readonly Spent[];
-  /** What it spent in the last lease life. */
-  readonly lastLease: Amount;
+  /** What it spent in the last lease life, and in the window before. */
+  readonly trend: Trend;
   /** What others may have spent while the store was away and not told yet. */
   readonly unreported: Amount;
   /** Whether the row lacks something that was spent. */
@@ -89,6 +89,6 @@ function leaseFor(state: DrawState, at: Moment, rules: RateRules): Amount {
   const others = othersClaims(view, purse, instance, at.elapsed);
   // Where all is claimed, nothing is drawn on suspicion.
   const scarce = !fits(add(claim, sumOf(others)), free);
-  const want = scarce ? most(waiting, atLeast) : add(waiting, expectedDemand(state.lastLease, atLeast));
+  const want = scarce ? most(waiting, atLeast) : add(waiting, expectedDemand(state.trend, atLeast, less(free, waiting)));
   return grant({ want, claim, atLeast }, free, others, limit);
 }

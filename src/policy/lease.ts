@@ -154,9 +154,26 @@ export function othersOf(view: RowView, purse: Purse, instance: string): Dated<H
 const headroom = 1.25;
 const fewestCalls = 3;
 
-/** What an instance expects to spend beside what waits: as much as in the last lease life, and some calls like the one at hand. */
-export function expectedDemand(lastLease: Amount, call: Amount): Amount {
-  return most(times(lastLease, headroom), times(call, fewestCalls));
+/** A demand that has just begun may be over: for more of it, no more of what is left than this share is drawn. */
+const burstShare = 0.1;
+
+/** What an instance has let through, by which it expects more. */
+export interface Trend {
+  /** In the last lease life. */
+  readonly lastLease: Amount;
+  /** In the rest of the window before. */
+  readonly before: Amount;
+}
+
+/**
+ * What an instance expects to spend beside what waits: as much as in the last lease life, and some calls like the one at hand. Where it spent
+ * less in all of the window before, as when a quiet fleet asks at once, it leaves most of what is free to others: they may be about to ask,
+ * and who finds nothing free sends his callers away for a window.
+ * @param left what is free when all that waits has been served
+ */
+export function expectedDemand({ lastLease, before }: Trend, call: Amount, left: Amount): Amount {
+  const burst = least(times(lastLease, headroom), times(left, burstShare));
+  return most(most(times(least(lastLease, before), headroom), burst), times(call, fewestCalls));
 }
 
 /** What an instance asks for. */

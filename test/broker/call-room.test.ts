@@ -147,7 +147,7 @@ describe('C4: the road of a rewrap', () => {
   test('the plaintext waits for nothing between the halves, however long the whole waited', async () => {
     const admit = (request: AdmissionRequest) =>
       request.class === 'wrap' ? Promise.resolve(millis(9999)) : subject.clock.pause(millis(3000)).then(() => undefined);
-    const subject = rewrapFleet([0], [here, old], { admit });
+    const subject = rewrapFleet([0], [here, old], { script: { admit } });
     const asked = subject.ask('rewrap', 0, 1);
     await subject.clock.advance(3100);
     expect((await asked).ok).toBe(true);
@@ -159,7 +159,7 @@ describe('C4: the road of a rewrap', () => {
 
   test('one that joins an unwrap under way shares its call, and needs room for its wrap all the same', async () => {
     const admit: Admission['admit'] = ({ also }) => (also === undefined || subject.clock.elapsed() < 1000 ? undefined : millis(700));
-    const subject = rewrapFleet([0], [here, old], { admit });
+    const subject = rewrapFleet([0], [here, old], { script: { admit } });
     for (const wrapped of [true, false]) {
       const asked = Promise.all([subject.ask('unwrap', 0, 1), subject.ask('rewrap', 0, 1)]);
       await subject.clock.advance(1000);

@@ -73,6 +73,20 @@ describe('design 10: storms through several instances', () => {
     },
   );
 
+  const apart = [2, 4].flatMap((n) => [0, 20, 60, 100, 150].map((apartMs) => ({ n, apartMs })));
+
+  test.each(apart)(
+    'B3: on $n instances that hear of it $apartMs ms apart nobody waits for what another holds in vain',
+    async ({ n, apartMs }) => {
+      const subject = fleet(skews(n), { seed: 1 });
+      const seen = await weather(subject, { name: '500 GP', gp: 500, bc: 0 }, { ...machine, apartMs, reads: 'ms' });
+      // 380 is what the limits allow in a window.
+      expect(seen.atOnce).toBeGreaterThanOrEqual(0.9 * 380);
+      expect(seen.served).toBe(seen.requests);
+      expectBudgetHeld(subject);
+    },
+  );
+
   test.each([1, 2, 3])(
     'B3: an instance that dies with its lease in a storm (%i) costs the others no budget that they may not have',
     async (seed) => {

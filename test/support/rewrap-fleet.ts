@@ -53,10 +53,14 @@ const callMs = 50;
 
 /**
  * @param links of each of the servers; the protector among them.
- * @param script what each instance is admitted by, if not by the real admission.
+ * @param options.script what each instance is admitted by, if not by the real admission.
  */
-export function rewrapFleet(skews: readonly number[], links: readonly Link[], script?: Partial<Admission>): RewrapFleet {
-  const { clock, instances: real } = fleet(skews);
+export function rewrapFleet(
+  skews: readonly number[],
+  links: readonly Link[],
+  { script, seed }: { readonly script?: Partial<Admission>; readonly seed?: number } = {},
+): RewrapFleet {
+  const { clock, instances: real } = fleet(skews, seed === undefined ? {} : { seed });
   const admissions = real.map((admission): Admission => ({ ...admission, ...script }));
   const calls: Seen[] = [];
   const databases = new Map(Array.from({ length: 20 }, (_, k) => [`db-${k}`, 'GeneralPurpose'] as const));

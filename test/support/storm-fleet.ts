@@ -24,6 +24,8 @@ export interface StormWeather {
   readonly takesMs: number;
   /** How long the vault works on a call. */
   readonly callMs: number;
+  /** Callers of each further instance come so much later than those of the one before; 0 if absent. */
+  readonly apartMs?: number;
   /** How a client reads the announced time: to the millisecond, or as the header has it, in whole seconds. */
   readonly reads: 'ms' | 'seconds';
 }
@@ -40,6 +42,8 @@ export interface Weathered {
   broken: number;
   /** From the beginning to the last answer. */
   lastMs: number;
+  /** How many were served at once: in the first two seconds. */
+  atOnce: number;
 }
 
 const requestMs = 10_000;
@@ -57,7 +61,7 @@ export async function weather(subject: Fleet, calls: StormCalls, how: StormWeath
   const { clock, instances } = subject;
   const began = clock.elapsed();
   const hosts = hostsOf(calls, instances.length);
-  const seen: Weathered = { requests: hosts.length, served: 0, defeated: 0, kept: 0, broken: 0, lastMs: 0 };
+  const seen: Weathered = { requests: hosts.length, served: 0, defeated: 0, kept: 0, broken: 0, lastMs: 0, atOnce: 0 };
   const flights = instances.map(() => createCoalesce(clock));
   const free = instances.map(() => began as number);
 
@@ -80,11 +84,13 @@ export async function weather(subject: Fleet, calls: StormCalls, how: StormWeath
   }
 
   async function client(host: Host): Promise<void> {
+    await clock.pause(millis((how.apartMs ?? 0) * host.instance));
     for (let tries = 0; ; tries += 1) {
       const tried = await request(host);
       seen.lastMs = Math.max(seen.lastMs, clock.elapsed() - began);
       if (tries > 0) seen[tried.kind === 'served' ? 'kept' : 'broken'] += 1;
       if (tried.kind === 'served') seen.served += 1;
+      if (tried.kind === 'served' && clock.elapsed() - began < 2000) seen.atOnce += 1;
       const comeBack = tried.kind === 'refused' ? tried.refusal.retryAfterMs : undefined;
       if (tried.kind === 'served' || comeBack === undefined) {
         if (tried.kind !== 'served') seen.defeated += 1;
