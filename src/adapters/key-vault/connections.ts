@@ -73,7 +73,9 @@ export class Connection {
   readonly #trust: { readonly ca?: string[] };
   readonly #tlsSession: TlsSession;
   #making: Socket | undefined;
+  #wanted = false;
   #stands = false;
+  #makings = 0;
 
   constructor(origin: string, ca: string[] | undefined, tlsSession: TlsSession) {
     this.#trust = ca === undefined ? {} : { ca };
@@ -95,14 +97,21 @@ export class Connection {
     return this.#stands;
   }
 
+  /** How often it was made. A request has gone over a connection that stood before it only if this is as it was. */
+  get makings(): number {
+    return this.#makings;
+  }
+
   /** Sends a request over it, made anew if it does not stand. `handler` hears how it ended: by `onResponseEnd` or `onResponseError`. */
   dispatch(request: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+    this.#wanted = true;
     this.#client.dispatch(request, handler);
   }
 
-  /** Where it is still being made, that ends in an error of the request for which it is made. */
+  /** Where it is still being made, or will be as soon as the one before is gone, that ends in an error of the request for which it is made. */
   stopMaking(): void {
-    this.#making?.destroy(new Error('the request gave up waiting for its connection'));
+    this.#wanted = false;
+    this.#making?.destroy(unwanted());
   }
 
   close(): void {
@@ -111,12 +120,18 @@ export class Connection {
   }
 
   #make({ hostname, port }: buildConnector.Options, callback: buildConnector.Callback): void {
+    if (!this.#wanted) {
+      callback(unwanted(), null);
+      return;
+    }
+    this.#makings += 1;
+    const offered = this.#tlsSession.newest;
     const socket: TLSSocket = connect({
       ...this.#trust,
       host: hostname,
       port: Number(port || 443),
       servername: isIP(hostname) ? '' : hostname,
-      ...(this.#tlsSession.newest && { session: this.#tlsSession.newest }),
+      ...(offered && { session: offered }),
     });
     this.#making = socket;
     const made = (): void => {
@@ -129,10 +144,16 @@ export class Connection {
     };
     const failed = (error: Error): void => {
       made();
+      // A host that refuses a session would refuse it for ever.
+      if (this.#tlsSession.newest === offered) this.#tlsSession.newest = undefined;
       callback(error, null);
     };
     socket.setNoDelay(true).setKeepAlive(true, keepAliveMs);
     socket.on('session', (session) => (this.#tlsSession.newest = session));
     socket.once('secureConnect', stands).once('error', failed);
   }
+}
+
+function unwanted(): Error {
+  return new Error('the request gave up waiting for its connection');
 }

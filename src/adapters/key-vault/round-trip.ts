@@ -33,11 +33,13 @@ export class RoundTrip implements Dispatcher.DispatchHandler {
   #settled = false;
   #leaveQueue: (() => void) | undefined;
   #connection: Connection | undefined;
-  /** Whether the connection stood before this request. */
-  #reused = false;
+  /** Which making of the connection stood before this request; undefined where none did, or it was sent once more. */
+  #reused: number | undefined;
+  #attempts = 0;
   #asking = false;
   /** There from when the connection stands. */
   #controller: Dispatcher.DispatchController | undefined;
+  #answerBegan = false;
   #status: number | null = null;
   #headers = noHeaders;
   readonly #chunks: Buffer[] = [];
@@ -57,13 +59,14 @@ export class RoundTrip implements Dispatcher.DispatchHandler {
 
   #goOver(connection: Connection): void {
     this.#connection = connection;
-    this.#reused = connection.stands;
+    this.#reused = connection.stands ? connection.makings : undefined;
     this.#dispatch(connection);
   }
 
   #dispatch(connection: Connection): void {
     const { request, address } = this.#of;
     const { method, mayLeave } = request;
+    this.#attempts += 1;
     const headers = rawHeaders(request.headers, mayLeave && this.#body);
     const body = mayLeave === undefined ? this.#body : ({ [Symbol.asyncIterator]: () => this.#bodyIf(mayLeave) } as never);
     connection.dispatch({ method, path: address.path, headers, body }, this);
@@ -71,8 +74,11 @@ export class RoundTrip implements Dispatcher.DispatchHandler {
 
   /** The HTTP client asks for the body when the connection stands, and writes nothing before it has its first part. */
   async *#bodyIf(allowed: () => Promise<boolean>): AsyncGenerator<Buffer> {
+    const attempt = this.#attempts;
     this.#asking = true;
     const may = await allowed().catch(() => false);
+    // The connection was lost meanwhile, and the question is asked anew.
+    if (attempt !== this.#attempts) throw new Error('the request goes another way');
     this.#asking = false;
     if (!may) this.#settle(brokenOff.heldBack, null);
     if (this.#settled) throw new Error('the request was held back');
@@ -83,14 +89,15 @@ export class RoundTrip implements Dispatcher.DispatchHandler {
   #giveUp(): void {
     this.#leaveQueue?.();
     this.#settle(this.#lateness(), null);
-    if (this.#controller === undefined) this.#connection?.stopMaking();
+    if (this.#connection === undefined) this.#wipe();
+    else if (this.#controller === undefined) this.#connection.stopMaking();
   }
 
   #lateness(): string {
     // Nothing was sent yet, and who was slow is who says whether it may be.
     if (this.#asking) return brokenOff.heldBack;
     const { host } = this.#of.address;
-    return this.#controller === undefined && host.answeredAt > this.#begunAt ? brokenOff.noConnection : brokenOff.deadline;
+    return this.#connection === undefined && host.answeredAt > this.#begunAt ? brokenOff.noConnection : brokenOff.deadline;
   }
 
   #settle(errno: string | null, body: string | null): void {
@@ -107,6 +114,10 @@ export class RoundTrip implements Dispatcher.DispatchHandler {
     if (this.#settled) throw new Error('the request was given up');
     this.#controller = controller;
     this.#sentAt = this.#of.clock.now();
+  }
+
+  onResponseStarted(): void {
+    this.#answerBegan = true;
   }
 
   onResponseStart(_: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
@@ -139,11 +150,12 @@ export class RoundTrip implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_: Dispatcher.DispatchController | undefined, error: Error): void {
-    const errno = errnoOf(error);
+    const errno = errnoOf(error, this.#status);
     const connection = this.#connection;
-    if (connection && this.#reused && this.#status === null && staleErrnos.has(errno) && !this.#settled) {
-      this.#reused = false;
+    if (connection && !this.#settled && this.#wasStale(connection, errno)) {
+      this.#reused = undefined;
       this.#controller = undefined;
+      this.#asking = false;
       queueMicrotask(() => (this.#settled ? this.#end() : this.#dispatch(connection)));
       return;
     }
@@ -151,12 +163,24 @@ export class RoundTrip implements Dispatcher.DispatchHandler {
     this.#end();
   }
 
-  /** Bodies may hold a plaintext DEK and are wiped (C4); the strings that they were made of or into cannot be. */
+  /** The mark of a kept connection that the other side had closed (C1): lost before any byte came back. */
+  #wasStale(connection: Connection, errno: string): boolean {
+    return this.#reused === connection.makings && !this.#answerBegan && staleErrnos.has(errno);
+  }
+
   #end(): void {
-    for (const chunk of this.#chunks) chunk.fill(0);
-    this.#body?.fill(0);
+    this.#wipe();
     const connection = this.#connection;
     if (connection) queueMicrotask(() => this.#of.address.host.connections.giveBack(connection));
+  }
+
+  /**
+   * Bodies may hold a plaintext DEK (C4). What cannot be wiped: the strings that they are made of or into, and the memory of the HTTP client's
+   * parser, in which the next answer takes the place of the last.
+   */
+  #wipe(): void {
+    for (const chunk of this.#chunks) chunk.fill(0);
+    this.#body?.fill(0);
   }
 }
 
@@ -175,9 +199,15 @@ function withoutLists(headers: IncomingHttpHeaders): IncomingHttpHeaders {
 }
 
 /** The errno or code of a failed connection. Where several addresses were tried, that of one that this machine could route to at all. */
-function errnoOf(error: NodeJS.ErrnoException): string {
+function errnoOf(error: NodeJS.ErrnoException, status: number | null): string {
+  if (endedEarly(error, status)) return lost;
   const tried = error instanceof AggregateError ? (error.errors as readonly NodeJS.ErrnoException[]) : [];
-  const code = tried.find((one) => one.code !== undefined && one.code !== 'ENETUNREACH')?.code ?? error.code;
-  // The HTTP client's own word for a connection that ended before its response did.
-  return code === 'UND_ERR_SOCKET' ? lost : (code ?? 'UNKNOWN');
+  return tried.find((one) => one.code !== undefined && one.code !== 'ENETUNREACH')?.code ?? error.code ?? error.name;
+}
+
+/** The HTTP client's words for a connection that ended before its response did; the codes alone say it of other things, too. */
+function endedEarly({ code, name, message }: NodeJS.ErrnoException, status: number | null): boolean {
+  if (code === 'UND_ERR_SOCKET') return message === 'other side closed' || message === 'closed';
+  if (code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return status !== null;
+  return name === 'HTTPParserError' && message.includes('EOF');
 }
