@@ -25,7 +25,7 @@ import { openStore } from './adapters/tables/store.ts';
 import type { Store, Tell } from './adapters/tables/table.ts';
 import { createTelemetry } from './adapters/telemetry.ts';
 import { createWebhooks } from './adapters/webhooks.ts';
-import { boundYoungGeneration } from './adapters/young-generation.ts';
+import { boundEngineMemory } from './adapters/engine-memory.ts';
 import { createAdmission } from './broker/admission.ts';
 import { createRoads } from './broker/compose.ts';
 import { withLatencies } from './broker/latencies.ts';
@@ -125,7 +125,7 @@ const tell: Tell = (level, message, about) => void standardLog.line(level, messa
  * @param warnings problems of settings that were left out.
  */
 function start(settings: Settings, warnings: readonly string[]): Broker {
-  boundYoungGeneration();
+  boundEngineMemory();
   const { line } = standardLog;
   const rules = rulesFrom(settings);
   const identities = createIdentities({ clock, ownClientId: settings.identity.clientId });
