@@ -13,6 +13,9 @@ export interface Proofs {
 /** Bounded by what one vault fleet can hold many times over; the oldest are forgotten first and cost one canary each. */
 const mostProofs = 50_000;
 
+/** With fewer none is about to be forgotten, and their order need not be kept. */
+const fewProofs = mostProofs / 2;
+
 /** Of unwraps at each key by each identity, which all links share that have both (F3). */
 export function createProofs(): Proofs {
   return newestBy(accessKey);
@@ -30,7 +33,7 @@ function newestBy(keyOf: (ref: LinkRef) => string): Proofs {
       const key = keyOf(ref);
       const proof = newerProof(newest.get(key), sentAt);
       // Anew at the end: the first in the map is the one that was used least lately.
-      newest.delete(key);
+      if (newest.size > fewProofs) newest.delete(key);
       newest.set(key, proof);
       if (newest.size <= mostProofs) return;
       for (const oldest of newest.keys()) {

@@ -121,7 +121,8 @@ class KeyVaults implements VaultPort {
       if (discovery.challenge === undefined) return this.#reply<T>(trip, { result: discovery.result, value: undefined });
       challenge = discovery.challenge;
     }
-    const template = await this.#template(trip, challenge);
+    const made = this.#template(trip, challenge);
+    const template = made instanceof Promise ? await made : made;
     if ('class' in template) return this.#refused(trip, template);
     const answer = this.#options.identities.token(target.identity, challenge.scope, this.#left(trip));
     const token = answer instanceof Promise ? await this.#timed(trip, answer) : answer;
@@ -131,15 +132,15 @@ class KeyVaults implements VaultPort {
     return { template, challenge, token: token.token };
   }
 
-  /** Or the fault where the SDK refuses the challenge, or does not make the one request. */
-  async #template({ target: { vault }, question }: Trip, challenge: Challenge): Promise<RequestTemplate | Fault> {
-    try {
-      return await this.#templates.of(question.operation, vault.uri, challenge);
-    } catch (error) {
+  /** Or the fault where the SDK refuses the challenge, or does not make the one request. At once, if it is there. */
+  #template({ target: { vault }, question }: Trip, challenge: Challenge): RequestTemplate | Promise<RequestTemplate | Fault> {
+    const template = this.#templates.of(question.operation, vault.uri, challenge);
+    if (!(template instanceof Promise)) return template;
+    return template.catch((error: unknown) => {
       if (error instanceof UnfitRequest) return refusedLocally('SdkRefused', 'the SDK does not make the one request of this operation');
       this.#challenges.forget(vault.uri, challenge);
       return refusedLocally('ChallengeRefused', "the vault's challenge names a resource that its host does not belong to");
-    }
+    });
   }
 
   async #send<T>(trip: Trip, { body, read }: Operation<T>, { template, challenge, token }: Ready): Promise<Sent<T>> {
