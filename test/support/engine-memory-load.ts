@@ -1,3 +1,4 @@
+import { mock } from 'node:test';
 import { getHeapSpaceStatistics } from 'node:v8';
 import { boundEngineMemory } from '../../src/adapters/engine-memory.ts';
 
@@ -14,7 +15,9 @@ const rounds = 1000;
 const kept: object[] = [];
 let sum = 0;
 
+mock.timers.enable({ apis: ['setTimeout'] });
 if (process.argv[2] === 'bound') boundEngineMemory();
+mock.timers.tick(10_000);
 for (let round = 0; round < rounds; round += 1) {
   kept[round % 8] = Array.from({ length: 10_000 }, (_, k) => ({ k, list: [k, k] }));
   sum += sizeMiB();
