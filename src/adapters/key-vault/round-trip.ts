@@ -68,7 +68,9 @@ export class RoundTrip implements Dispatcher.DispatchHandler {
     const { method, mayLeave } = request;
     this.#attempts += 1;
     const headers = rawHeaders(request.headers, mayLeave && this.#body);
-    const body = mayLeave === undefined ? this.#body : ({ [Symbol.asyncIterator]: () => this.#bodyIf(mayLeave) } as never);
+    const asked = mayLeave && { [Symbol.asyncIterator]: () => this.#bodyIf(mayLeave) };
+    // The HTTP client takes any iterable, which its types do not say.
+    const body = asked === undefined ? this.#body : (asked as never);
     connection.dispatch({ method, path: address.path, headers, body }, this);
   }
 
