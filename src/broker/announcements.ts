@@ -75,6 +75,7 @@ export class Announcements {
       claim: addClaims(queued, this.#bookings.counted.claim),
       announced: promised.reduce((sum, { amount }) => addClaims(sum, amount), queued),
       promised,
+      expected: this.#bookings.expected(now),
     };
   }
 

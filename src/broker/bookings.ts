@@ -1,6 +1,9 @@
 import type { Amount } from '../domain/budget.ts';
 import type { Turn } from '../policy/admission.ts';
+import { marks } from '../policy/claims.ts';
 import type { Release } from '../policy/lease.ts';
+import { lateMs, stepMs, tagOf } from '../policy/promises.ts';
+import type { ExpectedAt } from '../policy/promises.ts';
 import { Backlog } from './backlog.ts';
 import { Heap } from './heap.ts';
 
@@ -21,6 +24,8 @@ export interface Place {
 interface Booking extends Place {
   /** What its server claimed before it, in points. */
   readonly claimed: number;
+  /** What stands for it in the row. */
+  readonly tag: string;
   state: 'ahead' | 'due' | 'late' | 'over';
 }
 
@@ -33,8 +38,10 @@ const keptMs = 5000;
 const toldMs = 1100;
 
 /** Places are told by steps of the time of their supply, so many at most: some are told later, when they are nearer. */
-const stepMs = 500;
 const mostTold = 24;
+
+/** So many callers are told of at most, the next ones. */
+const mostExpected = 600;
 
 /**
  * Places kept for callers that were told to come back: so that the announced time is right, nobody who comes later may take what was
@@ -49,6 +56,8 @@ export class Bookings {
   readonly #mostPointsAServer: number;
   /** The places ahead of their time, by the beginning of the step in which there is supply for them. */
   readonly #steps = new Map<number, Backlog>();
+  /** Places that are not over, by the beginning of the step in which their callers come. */
+  readonly #comings = new Map<number, Set<Booking>>();
   readonly #ahead = new Heap<Booking>((a, b) => a.dueAt < b.dueAt);
   readonly #inTime = new Heap<Booking>((a, b) => a.dueAt < b.dueAt);
   readonly #late = new Heap<Booking>((a, b) => a.dueAt < b.dueAt);
@@ -80,9 +89,11 @@ export class Bookings {
 
   /** @param waiting what waits of its server, in points. */
   book(place: Place, waiting: number): void {
-    const booking: Booking = { ...place, claimed: waiting + this.pointsOf(place.server), state: 'ahead' };
+    const claimed = waiting + this.pointsOf(place.server);
+    const booking: Booking = { ...place, claimed, tag: tagOf(place.server, place.cost), state: 'ahead' };
     this.#size += 1;
     this.#ahead.push(booking);
+    this.#coming(booking).add(booking);
     this.#step(booking).add(booking.turn, booking.cost, booking.claimed);
     this.counted.add(booking.turn, booking.cost, booking.claimed);
     const own = this.#byServer.get(booking.server) ?? { points: 0, list: [] };
@@ -139,8 +150,37 @@ export class Bookings {
     return later.slice(0, mostTold).map(([at, step]) => ({ at, amount: step.claim }));
   }
 
+  /**
+   * Who comes back when, by steps, earliest first, for the other instances. Of a server that has many places only the first are told: one
+   * in a loop must not have places at all instances for each that it has at one.
+   */
+  expected(now: number): ExpectedAt[] {
+    const steps = [...this.#comings].filter(([at]) => at + stepMs + lateMs > now).sort(([a], [b]) => a - b);
+    const told: ExpectedAt[] = [];
+    let room = mostExpected;
+    for (const [at, comings] of steps) {
+      const few = [...comings].filter(({ claimed }) => claimed < marks[0]).slice(0, room);
+      if (few.length > 0) told.push({ at, tags: few.map(({ tag }) => tag).join('') });
+      room -= few.length;
+    }
+    return told;
+  }
+
+  #coming({ dueAt }: Booking): Set<Booking> {
+    const at = stepOf(dueAt);
+    const coming = this.#comings.get(at) ?? new Set();
+    this.#comings.set(at, coming);
+    return coming;
+  }
+
+  #comes(booking: Booking): void {
+    const coming = this.#coming(booking);
+    coming.delete(booking);
+    if (coming.size === 0) this.#comings.delete(stepOf(booking.dueAt));
+  }
+
   #step({ supplyAt }: Booking): Backlog {
-    const at = Math.floor(supplyAt / stepMs) * stepMs;
+    const at = stepOf(supplyAt);
     const step = this.#steps.get(at) ?? new Backlog();
     this.#steps.set(at, step);
     return step;
@@ -149,7 +189,7 @@ export class Bookings {
   #leaveStep(booking: Booking): void {
     const step = this.#step(booking);
     step.remove(booking.turn, booking.cost, booking.claimed);
-    if (step.total.points === 0) this.#steps.delete(Math.floor(booking.supplyAt / stepMs) * stepMs);
+    if (step.total.points === 0) this.#steps.delete(stepOf(booking.supplyAt));
   }
 
   #uncount(booking: Booking): void {
@@ -163,6 +203,7 @@ export class Bookings {
   #end(booking: Booking): void {
     this.#uncount(booking);
     booking.state = 'over';
+    this.#comes(booking);
     this.#size -= 1;
     const own = this.#byServer.get(booking.server);
     if (own === undefined) return;
@@ -170,6 +211,11 @@ export class Bookings {
     own.list.splice(own.list.indexOf(booking), 1);
     if (own.list.length === 0) this.#byServer.delete(booking.server);
   }
+}
+
+/** When the step of a moment begins. */
+function stepOf(at: number): number {
+  return Math.floor(at / stepMs) * stepMs;
 }
 
 function sameCost(a: Amount, b: Amount): boolean {

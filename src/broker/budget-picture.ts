@@ -6,13 +6,14 @@ import { waitFor } from '../policy/forecast.ts';
 import type { Need, Outlook } from '../policy/forecast.ts';
 import { held, othersClaims, othersWaiting, releases, viewRow } from '../policy/lease.ts';
 import type { Dated, Moment, Release, RowView } from '../policy/lease.ts';
-import { othersPromises, writtenAt } from '../policy/promises.ts';
+import { othersExpected, othersPromises, writtenAt } from '../policy/promises.ts';
 import type { WrittenAt } from '../policy/promises.ts';
 import { limitOf } from '../policy/rate.ts';
 import type { RateRules } from '../policy/rate.ts';
 import { backOffEnd, slowed } from '../policy/slowdown.ts';
 import type { KnownBy } from '../ports/budget-ledger.ts';
 import type { OwnSlowdown } from './own-slowdown.ts';
+import { PlacesElsewhere } from './places-elsewhere.ts';
 import type { Spending } from './spending.ts';
 
 export interface PictureParts {
@@ -45,6 +46,8 @@ const aroundMs = 1500;
 
 /** What one instance knows of one purse: the row as it saw it last, and its own spending. Times by the monotonic clock. */
 export class BudgetPicture {
+  /** Where other instances expect callers. */
+  readonly elsewhere = new PlacesElsewhere();
   readonly #parts: PictureParts;
   #view: RowView | null = null;
   #writtenAt: WrittenAt = new Map();
@@ -71,7 +74,9 @@ export class BudgetPicture {
     this.#writtenAt = writtenAt(this.#view, before, this.#writtenAt, this.#parts);
     this.#promises = othersPromises(this.#view, purse, instance, this.#writtenAt).sort((a, b) => a.at - b.at);
     this.#outlook = null;
-    return this.#view;
+    const [view, written] = [this.#view, this.#writtenAt];
+    this.elsewhere.renew(() => othersExpected(view, purse, instance, written), at.elapsed);
+    return view;
   }
 
   /** The condition of a write held: the row was as it was looked at, also then. */

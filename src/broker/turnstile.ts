@@ -1,7 +1,7 @@
 import { add, fits, nothing } from '../domain/budget.ts';
 import type { Amount, BudgetRow } from '../domain/budget.ts';
 import type { Millis } from '../domain/time.ts';
-import { order, rankOf } from '../policy/admission.ts';
+import { order, rankOf, slowestPace } from '../policy/admission.ts';
 import type { Demand } from '../policy/draw.ts';
 import { marginMs } from '../policy/forecast.ts';
 import type { AdmissionRequest } from '../ports/admission.ts';
@@ -129,7 +129,12 @@ export class Turnstile {
     const kept = this.#bookings.claim(server, cost, now);
     if (kept !== undefined) return { server, turn: kept, cost, within, booked: true };
     const start = this.#lines.startFor(server, now);
-    return { server, turn: this.#lines.turn(start, rankOf(request.class, request.tier), now + within), cost, within, booked: false };
+    const rank = rankOf(request.class, request.tier);
+    const booked = this.#holder.picture.elsewhere.take(server, cost, now);
+    // Where its line began is known at the other instance alone: it goes before all who came in the last window.
+    const turn = this.#lines.turn(booked ? start - slowestPace * this.#settings.windowMs : start, rank, now + within);
+    if (booked) this.#lines.join(server, start, cost.points, now);
+    return { server, turn, cost, within, booked };
   }
 
   /** Whether a call that comes now passes nobody: neither one in the queue, nor one for whom supply is held. */

@@ -33,6 +33,13 @@ export interface Promised extends Claim {
   readonly inMs: Millis;
 }
 
+/** Callers that were told to come back in the half second from `inMs` after the holder wrote it down on. */
+export interface Expected {
+  readonly inMs: Millis;
+  /** One after the other, four characters each (policy/promises.ts). */
+  readonly tags: string;
+}
+
 /**
  * All that one instance has of one purse. The instance writes it as a whole and is the only one that does: it alone knows what it spent.
  * Times inside are relative to that write, by the holder's own monotonic clock, so that they are exact whatever its wall clock says.
@@ -55,6 +62,11 @@ export interface Holding {
    * second, 24 at most. Absent where the holder is an older version, which does not say.
    */
   readonly promised?: readonly Promised[];
+  /**
+   * Who was told to come back, by when, earliest first: so that each finds its place at whichever instance it comes to. Absent where the
+   * holder is an older version.
+   */
+  readonly expected?: readonly Expected[];
   readonly spent: readonly Spent[];
 }
 

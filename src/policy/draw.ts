@@ -4,6 +4,7 @@ import { millis } from '../domain/time.ts';
 import { lessClaim } from './claims.ts';
 import { announcedLeases, expectedDemand, freeOf, grant, held, holdingsWith, othersClaims, releases } from './lease.ts';
 import type { Moment, Release, RowView, Trend } from './lease.ts';
+import type { ExpectedAt } from './promises.ts';
 import { limitOf } from './rate.ts';
 import type { RateRules } from './rate.ts';
 import { passedOn, slowed } from './slowdown.ts';
@@ -16,6 +17,8 @@ export interface Demand {
   readonly announced: Claim;
   /** The part of that which was promised for later, by the monotonic clock, earliest first. */
   readonly promised: readonly Release[];
+  /** Who was told to come back, by the monotonic clock, earliest first. */
+  readonly expected: readonly ExpectedAt[];
 }
 
 /** All that decides a draw. */
@@ -68,6 +71,7 @@ export function decideDraw(state: DrawState, at: Moment, rules: RateRules): Draw
     leaseMs: rules.leaseMs,
     claim: lessClaim(demand.announced, lease),
     promised: demand.promised.map(({ at: due, amount }) => ({ ...amount, inMs: millis(Math.max(0, Math.floor(due - at.elapsed))) })),
+    expected: demand.expected.map(({ at: from, tags }) => ({ inMs: millis(Math.floor(from - at.elapsed)), tags })),
     spent: state.spent,
   };
   return { row: { holdings: holdingsWith(holding, view, at, rules), slowdown: passedOn(view, at) }, lease };

@@ -1,4 +1,4 @@
-import type { Holding, Purse } from '../domain/budget.ts';
+import type { Amount, Holding, Purse } from '../domain/budget.ts';
 import type { Millis } from '../domain/time.ts';
 import { othersOf } from './lease.ts';
 import type { Release, RowView } from './lease.ts';
@@ -41,4 +41,49 @@ export function othersPromises(view: RowView, purse: Purse, instance: string, kn
     const at = known.get(value.instance)?.at ?? by;
     return (value.promised ?? []).map((amount) => ({ at: at + amount.inMs, amount }));
   });
+}
+
+/** Times and callers are told by steps of so long, in ms. */
+export const stepMs = 500;
+
+/** So long after its time, in ms, a caller still finds its place at another instance than the one that told it the time. */
+export const lateMs = 2000;
+
+const tagLength = 4;
+
+/** What stands in the row for calls of one server at one cost. Two may share it: then one may take the place of the other. */
+export function tagOf(server: string, { points, service }: Amount): string {
+  let hash = 2_166_136_261;
+  for (const char of `${server} ${points} ${service}`) hash = Math.imul(hash ^ (char.codePointAt(0) ?? 0), 16_777_619);
+  return ((hash >>> 0) % 36 ** tagLength).toString(36).padStart(tagLength, '0');
+}
+
+/** Callers by their tags that are to come in the step that begins at `at`, by the monotonic clock. */
+export interface ExpectedAt {
+  readonly at: number;
+  readonly tags: string;
+}
+
+/** The place of one caller at another instance. `id`: the same in each of that instance's writes. */
+export interface PlaceElsewhere {
+  readonly id: string;
+  readonly at: number;
+}
+
+/** The places that other instances keep for callers whom they told to come back, by tag. */
+export function othersExpected(view: RowView, purse: Purse, instance: string, known: WrittenAt): Map<string, PlaceElsewhere[]> {
+  const places = new Map<string, PlaceElsewhere[]>();
+  for (const { value, by } of othersOf(view, purse, instance)) {
+    const wroteAt = known.get(value.instance)?.at ?? by;
+    for (const { inMs, tags } of value.expected ?? []) {
+      const step = Math.ceil((value.wroteElapsed + inMs) / stepMs);
+      for (let from = 0; from < tags.length; from += tagLength) {
+        const tag = tags.slice(from, from + tagLength);
+        const same = places.get(tag) ?? [];
+        places.set(tag, same);
+        same.push({ id: `${value.instance} ${step} ${tag} ${same.length}`, at: wroteAt + inMs });
+      }
+    }
+  }
+  return places;
 }

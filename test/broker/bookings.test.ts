@@ -1,5 +1,7 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Bookings } from '../../src/broker/bookings.ts';
+import { marks } from '../../src/policy/claims.ts';
+import { tagOf } from '../../src/policy/promises.ts';
 
 const place = { server: 'sql-1', turn: { start: 0, round: 0, rank: 0, deadline: 0 }, dueAt: 1000, supplyAt: 1500 };
 
@@ -13,4 +15,42 @@ test('B4: a place is of one cost by both rules: a call with a larger key does no
   expect(bookings.counted.total).toEqual(large);
   expect(bookings.claim('sql-1', small, 1000)).toBeUndefined();
   expect(bookings.claim('sql-1', large, 1000)).toEqual(place.turn);
+});
+
+describe('B4: the other instances are told who comes back when', () => {
+  const cost = { points: 2, service: 250 };
+
+  function tagsOf(bookings: Bookings, now: number): [number, string][] {
+    return bookings.expected(now).map(({ at, tags }) => [at, tags]);
+  }
+
+  test('B4: by half seconds, earliest first, until the caller comes or is so late that nobody has a place for it', () => {
+    const bookings = new Bookings(10, 100);
+    const [one, two] = [tagOf('sql-1', cost), tagOf('sql-2', cost)];
+    bookings.book({ ...place, server: 'sql-2', cost, dueAt: 4200 }, 0);
+    bookings.book({ ...place, cost, dueAt: 1600 }, 0);
+    bookings.book({ ...place, cost, dueAt: 1999 }, 0);
+    expect(tagsOf(bookings, 0)).toEqual([
+      [1500, one + one],
+      [4000, two],
+    ]);
+    bookings.claim('sql-1', cost, 1700);
+    expect(tagsOf(bookings, 1700)[0]).toEqual([1500, one]);
+    expect(tagsOf(bookings, 3999)).toHaveLength(2);
+    expect(tagsOf(bookings, 4000)).toEqual([[4000, two]]);
+    bookings.claim('sql-2', cost, 4200);
+    expect(tagsOf(bookings, 4200)).toEqual([]);
+  });
+
+  test('B4: of a server that has many places only those up to the first mark, and of a crowd the 600 who come next', () => {
+    const looping = new Bookings(10_000, 10_000);
+    for (let k = 0; k < 40; k += 1) looping.book({ ...place, cost }, 0);
+    expect(tagsOf(looping, 0)).toEqual([[1000, tagOf('sql-1', cost).repeat(marks[0] / 2)]]);
+    const crowd = new Bookings(10_000, 10_000);
+    for (let k = 0; k < 700; k += 1) crowd.book({ ...place, server: `sql-${k}`, cost, dueAt: k < 350 ? 9000 : 8000 }, 0);
+    expect(tagsOf(crowd, 0).map(([at, tags]) => [at, tags.length / 4])).toEqual([
+      [8000, 350],
+      [9000, 250],
+    ]);
+  });
 });

@@ -13,7 +13,14 @@ function rig() {
   const holder = {
     drawing: false,
     roundTripMs: 10,
-    picture: { view: {}, alone: false, limit: () => ({ points: 1000, service: 1_000_000 }), rivals: () => 1, expects: () => false },
+    picture: {
+      view: {},
+      alone: false,
+      limit: () => ({ points: 1000, service: 1_000_000 }),
+      rivals: () => 1,
+      expects: () => false,
+      elsewhere: { take: () => false },
+    },
     away: { inForce: () => seen.away },
     take: () => false,
     left: () => nothing,

@@ -55,7 +55,7 @@ describe('B4: the announced time is right', () => {
     },
   );
 
-  /** Behind a load balancer: whom another instance told to come looks like a newcomer. */
+  /** Behind a load balancer: it was another instance that told them to come. */
   const ways = [2, 3, 4, 8].flatMap((n) => [
     { n, to: 'the next instance', next: (k: number, tries: number): number => (k + tries) % n },
     { n, to: 'any instance', next: (k: number, tries: number): number => hashed(k, tries) % n },
@@ -78,6 +78,31 @@ describe('B4: the announced time is right', () => {
     }
     expect(all.kept / (all.kept + all.broken)).toBeGreaterThanOrEqual(0.99);
   });
+
+  test.each([2, 3, 4])(
+    'B4: on %i instances, each coming back to any, among newcomers all the time: who comes back is served',
+    async (n) => {
+      const all = { kept: 0, broken: 0 };
+      for (let seed = 1; seed <= 6; seed += 1) {
+        const subject = fleet(skews(n), { seed });
+        subject.store.latencyMs = 8;
+        const seen = storm(8000);
+        // 120 points a second for a minute, a quarter more than the budget has.
+        for (let k = 0; k < 3600; k += 1) {
+          void client(subject, `sql-${k}`, (tries) => hashed(k + seed * 10_000, tries) % n, seen);
+          if (k % 3 === 2) await subject.clock.advance(50);
+        }
+        await subject.clock.advance(60_000);
+        expect(subject.passed).toHaveLength(3600);
+        expect(fullestWindow(subject.passed).points).toBeLessThanOrEqual(traffic);
+        expect(seen.kept / (seen.kept + seen.broken), `seed ${seed}`).toBeGreaterThanOrEqual(0.98);
+        all.kept += seen.kept;
+        all.broken += seen.broken;
+      }
+      expect(all.kept).toBeGreaterThan(6000);
+      expect(all.kept / (all.kept + all.broken)).toBeGreaterThanOrEqual(0.99);
+    },
+  );
 
   test('B4: instances whose picture is old when a storm comes send away in a second 97 of 100 whom they cannot serve', async () => {
     const subject = fleet(skews(4), { seed: 3 });

@@ -4,7 +4,7 @@ import type { BudgetRow, Holding } from '../../src/domain/budget.ts';
 import { instant, millis } from '../../src/domain/time.ts';
 import { viewRow } from '../../src/policy/lease.ts';
 import type { RowView } from '../../src/policy/lease.ts';
-import { othersPromises, writtenAt } from '../../src/policy/promises.ts';
+import { othersExpected, othersPromises, tagOf, writtenAt } from '../../src/policy/promises.ts';
 import type { WrittenAt } from '../../src/policy/promises.ts';
 import { rules } from '../support/admission-fleet.ts';
 
@@ -63,5 +63,44 @@ describe('B4: when the callers of others have supply', () => {
     const first = look([], 50_000);
     expect(due(look([holding('a')], 52_000, first))).toEqual([59_000]);
     expect(due(look([holding('a', { ageMs: millis(2500) })], 52_000, first))).toEqual([58_500]);
+  });
+});
+
+describe('B4: who comes back to whichever instance', () => {
+  const [one, two] = [tagOf('sql-1', { points: 2, service: 250 }), tagOf('sql-2', { points: 2, service: 250 })];
+
+  function places({ view, written }: Seen): Map<string, { readonly id: string; readonly at: number }[]> {
+    return othersExpected(view, 'traffic', 'me', written);
+  }
+
+  test('B4: a tag is of a server and a cost', () => {
+    expect(one).toMatch(/^[0-9a-z]{4}$/);
+    expect(tagOf('sql-1', { points: 2, service: 250 })).toBe(one);
+    expect(new Set([one, two, tagOf('sql-1', { points: 5, service: 250 }), tagOf('sql-1', { points: 2, service: 500 })]).size).toBe(4);
+  });
+
+  test('B4: each place that is kept elsewhere, by tag; none of the reader itself, of another purse or of an older version', () => {
+    const expected = [{ inMs: millis(1000), tags: one + two + one }];
+    const found = places(
+      look([holding('a', { expected }), holding('me', { expected }), holding('b', { purse: 'probes', expected })], 50_000),
+    );
+    expect([...found].map(([tag, list]) => [tag, list.map(({ at }) => at)])).toEqual([
+      [one, [51_000, 51_000]],
+      [two, [51_000]],
+    ]);
+    expect(places(look([holding('a')], 50_000))).toEqual(new Map());
+  });
+
+  test('B4: a place has the same name in each write of its instance, whatever the fractions of its clock, and another in each step', () => {
+    const at = (wroteElapsed: number, ...inMs: number[]): string[] => {
+      const expected = inMs.map((ms) => ({ inMs: millis(ms), tags: one + one }));
+      const found = places(look([holding('a', { wroteElapsed: millis(wroteElapsed), expected })], 50_000));
+      return found.get(one)?.map(({ id }) => id) ?? [];
+    };
+    const [first, second, ...later] = at(5000, 1000, 1500);
+    expect(new Set([first, second, ...later]).size).toBe(4);
+    // A step begins at 6000 of the holder's clock; times are written in whole milliseconds, rounded down.
+    expect(at(5300.7, 699)).toEqual([first, second]);
+    expect(at(6700.2, -701, -201)).toEqual([first, second, ...later]);
   });
 });
