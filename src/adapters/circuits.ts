@@ -64,8 +64,8 @@ class Circuit {
     return this.#since;
   }
 
-  async through<T>(call: CircuitCall, send: () => Promise<Reply<T>>): Promise<Reply<T> | undefined> {
-    return this.#main.state === 'closed' ? this.#sideOf(call).through(call.keyId, send) : undefined;
+  through<T>(call: CircuitCall, send: () => Promise<Reply<T>>): Promise<Reply<T> | undefined> {
+    return this.#main.state === 'closed' ? this.#sideOf(call).through(call.keyId, send) : Promise.resolve(undefined);
   }
 
   canary<T>(call: CircuitCall, send: () => Promise<Reply<T>>): Promise<Reply<T> | undefined> {

@@ -41,17 +41,21 @@ export function createAttempts(all: AttemptParts): Attempts {
   const settle = createSettle(all);
   const room = createCallRoom(all.parts);
 
-  /** @param waited for the try of another, since the guard was asked. */
-  async function admitted<T>({ link, guard }: Way, call: KeyCall<T>, waited: boolean): Promise<Refusal | undefined> {
+  /** At once where nobody has to wait, as in the healthy case. @param waited for the try of another, since the guard was asked. */
+  function admitted<T>({ link, guard }: Way, call: KeyCall<T>, waited: boolean): undefined | Refusal | Promise<Refusal | undefined> {
     const verdict = room(link, call);
-    const refused = verdict instanceof Promise ? await verdict : verdict;
-    if (refused !== undefined) return refused;
-    return verdict === undefined && !waited ? undefined : guard();
+    if (verdict instanceof Promise) return verdict.then((refused) => refused ?? guard());
+    return verdict === undefined && waited ? guard() : verdict;
   }
 
   /** One try, from its place in the queue to what its answer means. */
-  async function tryOnce<T>(way: Way, call: KeyCall<T>, waited: boolean): Promise<Tried<T>> {
-    const refused = await admitted(way, call, waited);
+  function tryOnce<T>(way: Way, call: KeyCall<T>, waited: boolean): Promise<Tried<T>> {
+    const verdict = admitted(way, call, waited);
+    return verdict === undefined ? callOnce(way, call) : tryAdmitted(way, call, verdict);
+  }
+
+  async function tryAdmitted<T>(way: Way, call: KeyCall<T>, verdict: Refusal | Promise<Refusal | undefined>): Promise<Tried<T>> {
+    const refused = await verdict;
     return refused === undefined ? callOnce(way, call) : unsent(refused);
   }
 
@@ -97,8 +101,9 @@ export function createAttempts(all: AttemptParts): Attempts {
       const refused = guard === unguarded ? undefined : await guard();
       if (refused !== undefined) return unsent(refused);
       const way: Way = { vault, link, target, guard };
-      if (call.share === undefined) return tryOnce(way, call, false);
-      if (call.rewrap === undefined) return call.share(target.ref, (waited) => tryOnce(way, call, waited));
+      // Awaited here, since a promise that is only returned is awaited by two turns more.
+      if (call.share === undefined) return await tryOnce(way, call, false);
+      if (call.rewrap === undefined) return await call.share(target.ref, (waited) => tryOnce(way, call, waited));
       // Also one that joins a call that is under way must have room for its wrap by then.
       const noRoom = await admitted(way, call, false);
       if (noRoom !== undefined) return unsent(noRoom);

@@ -9,8 +9,14 @@ import { createRecords, recordedNowhere, type KeepRecord } from './records.ts';
 import type { BatchRequest, Roads } from './roads.ts';
 import { stateUnavailable } from './store-away.ts';
 
-/** So many items of a batch are under way at once: enough to fill a vault's budget, few enough to bound memory. */
-const atOnce = 48;
+/**
+ * So many items of a batch are under way at once: at first as many as keep the broker busy where a vault answers quickly, since with more
+ * each item costs more of the processor. Where one takes long, and the next in its place too, there is room for one more, up to so many
+ * that a vault's budget is filled and memory is bounded. One alone may have waited for the processor.
+ */
+const firstAtOnce = 12;
+const mostAtOnce = 48;
+const longMs = 10;
 
 /**
  * A batch is its items, each on the road that a single call takes: admitted, gated and recorded on its own. What is decided once is whether
@@ -58,13 +64,22 @@ export function createBatch(parts: Pick<Parts, 'registry' | 'clock' | 'operation
         const each = [...indices].map((index) => refuseItem(index, seen.refusal));
         return each.find((one) => !one.ok && one.refusal !== seen.refusal) ?? seen;
       }
+      const workers: Promise<void>[] = [];
       const worker = async (): Promise<void> => {
+        let long = 0;
         for (const index of indices) {
-          const late = clock.elapsed() >= context.deadline;
-          results[index] = late ? refuseItem(index, cancelled) : await item(index, contextOf(index));
+          const began = clock.elapsed();
+          results[index] = began >= context.deadline ? refuseItem(index, cancelled) : await item(index, contextOf(index));
+          long = clock.elapsed() - began > longMs ? long + 1 : 0;
+          if (long > 1 && workers.length < mostAtOnce) workers.push(worker());
         }
       };
-      await Promise.all(Array.from({ length: Math.min(atOnce, size) }, worker));
+      while (workers.length < Math.min(firstAtOnce, size)) workers.push(worker());
+      // Those that are begun meanwhile are waited for, too.
+      for (let ended = 0; ended < workers.length;) {
+        ended = workers.length;
+        await Promise.all(workers);
+      }
       return done(results);
     },
 

@@ -51,10 +51,13 @@ export function createOperate(parts: Parts, atGroup: AtGroup): Operations {
     work: (operator: Operator) => Promise<Course<T>>,
   ): Promise<Outcome<T & Served>> {
     const record = keepRecord(operation, target, context);
-    const course = await courseOf(target, context, work).catch((error: unknown) => {
+    let course: Course<T>;
+    try {
+      course = await courseOf(target, context, work);
+    } catch (error) {
       record({ link: null, outcome: 'Internal', attempts: [] });
       throw error;
-    });
+    }
     const { outcome, attempts } = course;
     const place = record({ link: outcome.link, outcome: outcome.ok ? 'ok' : outcome.refusal.code, attempts });
     if (place === null) {
@@ -93,7 +96,8 @@ export function createOperate(parts: Parts, atGroup: AtGroup): Operations {
   ): Promise<Operated<Dek>> | undefined {
     const group = groupByThumbprint(operator.registered, wanted.thumbprint);
     if (group === undefined) return undefined;
-    const ciphertext = Buffer.from(wanted.wrappedDek).toString('latin1');
+    const { buffer, byteOffset, byteLength } = wanted.wrappedDek;
+    const ciphertext = Buffer.from(buffer, byteOffset, byteLength).toString('latin1');
     return atGroup(group, {
       ...operator,
       operation: 'unwrapKey',

@@ -1,5 +1,6 @@
-import { linkKey, sameLink } from '../domain/access.ts';
+import { sameLink } from '../domain/access.ts';
 import type { AccessPicture, Change, LinkAccess, LinkRef, VaultHealth } from '../domain/access.ts';
+import { LinkMap } from '../domain/link-map.ts';
 import type { Millis } from '../domain/time.ts';
 import { StoreAway } from '../ports/store.ts';
 import type { Parts } from './parts.ts';
@@ -42,25 +43,25 @@ interface Seen {
   /** Monotonic time at which the read was begun. */
   readonly begunAt: Millis;
   readonly picture: AccessPicture;
-  readonly byLink: Map<string, LinkAccess>;
+  readonly byLink: LinkMap<LinkAccess>;
 }
 
 export function createPictures({ accessLog, clock, rules }: Pick<Parts, 'accessLog' | 'clock' | 'rules'>): Pictures {
   const seen = new Map<string, Seen>();
   const reading = new Map<string, Promise<Seen>>();
-  const learnt = new Map<string, { readonly at: Millis; readonly access: LinkAccess }>();
+  const learnt = new LinkMap<{ readonly at: Millis; readonly access: LinkAccess }>();
   const healths = new Map<string, { readonly at: Millis; readonly health: VaultHealth }>();
   const overlays = new Map<string, { readonly ref: LinkRef; readonly decide: Decide }>();
 
   async function readNow(vault: string): Promise<Seen> {
     const begunAt = clock.elapsed();
     const picture = await accessLog.read(vault);
-    const byLink = new Map(picture.links.map((access) => [linkKey(access.ref), access]));
-    for (const [key, own] of learnt) {
-      if (own.access.ref.vault !== vault) continue;
+    const byLink = linksOf(picture);
+    for (const { at, access } of learnt.values()) {
+      if (access.ref.vault !== vault) continue;
       // A row that was stored before the read began is in it, unless another instance changed it since: then the read is right.
-      if (own.at >= begunAt && newer(own.access, byLink.get(key))) byLink.set(key, own.access);
-      else learnt.delete(key);
+      if (at >= begunAt && newer(access, byLink.get(access.ref))) byLink.set(access.ref, access);
+      else learnt.delete(access.ref);
     }
     const own = healths.get(vault);
     // Health has no revision: what was learnt while the read was under way may be missing in it.
@@ -84,18 +85,20 @@ export function createPictures({ accessLog, clock, rules }: Pick<Parts, 'accessL
   }
 
   function withOverlays({ picture }: Seen): AccessPicture {
-    const here = [...overlays.values()].map(({ ref }) => ref).filter(({ vault }) => vault === picture.vault);
-    if (here.length === 0) return picture;
-    const byLink = new Map(picture.links.map((access) => [linkKey(access.ref), access]));
-    for (const [key, ref] of new Map(here.map((one) => [linkKey(one), one]))) {
-      const access = overlaid(ref, byLink.get(key));
-      if (access !== undefined) byLink.set(key, access);
+    if (overlays.size === 0) return picture;
+    const here = new LinkMap<LinkRef>();
+    for (const { ref } of overlays.values()) if (ref.vault === picture.vault) here.set(ref, ref);
+    const byLink = linksOf(picture);
+    for (const ref of here.values()) {
+      const access = overlaid(ref, byLink.get(ref));
+      if (access !== undefined) byLink.set(ref, access);
     }
     return { ...picture, links: [...byLink.values()] };
   }
 
   /** The row with what is not stored yet, in the order in which it was met. */
   function overlaid(ref: LinkRef, stored: LinkAccess | undefined): LinkAccess | undefined {
+    if (overlays.size === 0) return stored;
     let access = stored;
     for (const own of overlays.values()) if (sameLink(own.ref, ref)) access = own.decide(access)?.next ?? access;
     return access;
@@ -129,10 +132,7 @@ export function createPictures({ accessLog, clock, rules }: Pick<Parts, 'accessL
       return [current(first), current(second), current(third)];
     },
 
-    known(ref) {
-      const key = linkKey(ref);
-      return overlaid(ref, learnt.get(key)?.access ?? seen.get(ref.vault)?.byLink.get(key));
-    },
+    known: (ref) => overlaid(ref, learnt.get(ref)?.access ?? seen.get(ref.vault)?.byLink.get(ref)),
 
     health: (vault) => healths.get(vault)?.health,
     wasRead: (vault) => seen.has(vault),
@@ -143,21 +143,20 @@ export function createPictures({ accessLog, clock, rules }: Pick<Parts, 'accessL
     },
 
     learn(access) {
-      const key = linkKey(access.ref);
+      const { ref } = access;
       // A late answer to an own write says less than a read that was made since.
-      if (!newer(access, seen.get(access.ref.vault)?.byLink.get(key))) return;
-      learnt.set(key, { at: clock.elapsed(), access });
-      const last = seen.get(access.ref.vault);
+      if (!newer(access, seen.get(ref.vault)?.byLink.get(ref))) return;
+      learnt.set(ref, { at: clock.elapsed(), access });
+      const last = seen.get(ref.vault);
       if (last === undefined) return;
-      last.byLink.set(key, access);
-      seen.set(access.ref.vault, { ...last, picture: { ...last.picture, links: [...last.byLink.values()] } });
+      last.byLink.set(ref, access);
+      seen.set(ref.vault, { ...last, picture: { ...last.picture, links: [...last.byLink.values()] } });
     },
 
     forget(ref) {
-      const key = linkKey(ref);
-      learnt.delete(key);
+      learnt.delete(ref);
       const last = seen.get(ref.vault);
-      if (last?.byLink.delete(key)) seen.set(ref.vault, { ...last, picture: { ...last.picture, links: [...last.byLink.values()] } });
+      if (last?.byLink.delete(ref)) seen.set(ref.vault, { ...last, picture: { ...last.picture, links: [...last.byLink.values()] } });
     },
 
     learnHealth(vault, health) {
@@ -173,4 +172,10 @@ export function createPictures({ accessLog, clock, rules }: Pick<Parts, 'accessL
 
 function newer(own: LinkAccess, read: LinkAccess | undefined): boolean {
   return read === undefined || own.revision > read.revision;
+}
+
+function linksOf({ links }: AccessPicture): LinkMap<LinkAccess> {
+  const byLink = new LinkMap<LinkAccess>();
+  for (const access of links) byLink.set(access.ref, access);
+  return byLink;
 }

@@ -6,13 +6,13 @@ import type { Roads } from './roads.ts';
 type Road = (...asked: never[]) => Promise<Outcome<unknown>>;
 
 /**
- * The same roads, answering `StateUnavailable` where the store was away: the one place where that failure turns into an answer. Roads that
- * meet it on their way and go on (operate) have caught it themselves.
+ * The same roads, answering `StateUnavailable` where the store was away: the one place where that failure turns into an answer. But key
+ * operations have caught it themselves, since they leave a record of it (operate).
  */
 export function answeringStoreAway(roads: Roads): Roads {
-  const { auditPermissions, readiness, watch, ...answering } = roads;
+  const { auditPermissions, readiness, watch, wrap, unwrap, rewrap, ...answering } = roads;
   const wrapped = Object.fromEntries(Object.entries<Road>(answering).map(([name, road]) => [name, guarded(road)]));
-  return { ...roads, ...wrapped, auditPermissions, readiness, watch };
+  return { ...roads, ...wrapped, auditPermissions, readiness, watch, wrap, unwrap, rewrap };
 }
 
 function guarded(road: Road): Road {

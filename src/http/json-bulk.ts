@@ -21,14 +21,10 @@ const closeObject = 0x7d;
 export function tooBulky(json: Uint8Array): string | undefined {
   let depth = 0;
   let parts = 0;
-  let inText = false;
   for (let i = 0; i < json.length; i += 1) {
     const byte = json[i] ?? 0;
-    if (inText) {
-      if (byte === escape) i += 1;
-      else if (byte === quote) inText = false;
-    } else if (byte <= blank) continue;
-    else if (byte === quote) inText = true;
+    if (byte <= blank) continue;
+    if (byte === quote) i = endOfText(json, i + 1);
     else if (byte === comma) parts += 1;
     else if (byte === openList || byte === openObject) {
       parts += 1;
@@ -38,4 +34,14 @@ export function tooBulky(json: Uint8Array): string | undefined {
     if (parts > mostParts) return `has more than ${mostParts} parts`;
   }
   return undefined;
+}
+
+/** Where the quote is that ends a text; the end of all where none does. @param from where its first character is. */
+function endOfText(json: Uint8Array, from: number): number {
+  for (let end = json.indexOf(quote, from); end >= 0; end = json.indexOf(quote, end + 1)) {
+    let escapes = 0;
+    while (end - escapes > from && json[end - escapes - 1] === escape) escapes += 1;
+    if (escapes % 2 === 0) return end;
+  }
+  return json.length;
 }

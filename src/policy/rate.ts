@@ -43,9 +43,16 @@ export function shapeAt(kind: Vault['kind'], key: KeyShape): KeyShape {
   return kind === 'managedHsm' ? { keyType: managedHsm + key.keyType, keySize: key.keySize } : key;
 }
 
+/** Few are met, and each call asks twice. */
+const shapeNames = new Map<string, Map<number, string>>();
+
 /** Name of a shape in `byKeyType`, e.g. `RSA-HSM/3072`. */
-export function shapeName(key: KeyShape): string {
-  return `${key.keyType}/${key.keySize}`;
+export function shapeName({ keyType, keySize }: KeyShape): string {
+  let bySize = shapeNames.get(keyType);
+  if (bySize === undefined) shapeNames.set(keyType, (bySize = new Map<number, string>()));
+  let name = bySize.get(keySize);
+  if (name === undefined) bySize.set(keySize, (name = `${keyType}/${keySize}`));
+  return name;
 }
 
 /** Stands between the shapes of two calls that are admitted as one. */

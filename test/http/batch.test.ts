@@ -171,23 +171,28 @@ describe('batch: the road', () => {
     expect(outcome).toMatchObject({ ok: true, value: [{ ok: false, refusal: { code: 'StateUnavailable' } }] });
   });
 
-  test('memory is bounded: at most 48 items are under way at once', async () => {
-    let under = 0;
-    let most = 0;
-    await batchAt(() => 0)(
+  test.each([
+    { takes: 0, size: 500, atOnce: 12 },
+    { takes: 11, size: 500, atOnce: 48 },
+    { takes: 11, size: 5, atOnce: 5 },
+  ])('memory is bounded: of $size items of $takes ms each $atOnce are under way at once at most, and all are done', async (one) => {
+    let [now, under, most] = [0, 0, 0];
+    const outcome = await batchAt(() => now)(
       {
         ...request,
-        size: 500,
-        item: async () => {
+        size: one.size,
+        item: async (index) => {
           most = Math.max(most, ++under);
           await Promise.resolve();
+          now += one.takes;
           under -= 1;
-          return refuse('NotFound', 'no such database');
+          return done(index);
         },
       },
-      context,
+      { ...context, deadline: Infinity },
     );
-    expect(most).toBe(48);
+    expect(most).toBe(one.atOnce);
+    expect(outcome).toEqual(done(Array.from({ length: one.size }, (_, index) => done(index))));
   });
 });
 

@@ -60,6 +60,8 @@ interface Ready {
   readonly token: string;
 }
 
+type Prepared<T> = Ready | Reply<T>;
+
 interface Sent<T> {
   readonly result: WireResult;
   readonly value: T | undefined;
@@ -104,32 +106,44 @@ class KeyVaults implements VaultPort {
     if (!target.keyId.startsWith(`${target.vault.uri}/keys/`)) {
       return this.#refused(trip, refusedLocally('KeyNotInVault', 'the key id does not belong to the vault'));
     }
-    const ready = await this.#prepare<T>(trip);
+    const made = this.#prepare<T>(trip);
+    const ready = made instanceof Promise ? await made : made;
     if ('ok' in ready) return ready;
     const first = await this.#send(trip, operation, ready);
-    if (!mayBeStale(first.result, question)) return this.#reply(trip, first);
+    if (!mayBeStale(first.result, question)) return this.#answer(trip, first);
     const renewed = await this.#renew(trip, { ready, header: first.result.headers['www-authenticate'] });
-    return this.#reply(trip, renewed ? await this.#send(trip, operation, renewed) : first);
+    return this.#answer(trip, renewed ? await this.#send(trip, operation, renewed) : first);
   }
 
-  /** Challenge, template, token, in this order: no token is asked for, let alone sent, for a resource that the SDK has not verified (K3). */
-  async #prepare<T>(trip: Trip): Promise<Ready | Reply<T>> {
-    const { target, question } = trip;
-    let challenge = this.#challenges.known(target.vault.uri);
-    if (challenge === undefined) {
-      const discovery = await this.#challenges.discover(target.vault.uri, question, this.#left(trip));
-      if (discovery.challenge === undefined) return this.#reply<T>(trip, { result: discovery.result, value: undefined });
-      challenge = discovery.challenge;
-    }
+  /**
+   * Challenge, template, token, in this order: no token is asked for, let alone sent, for a resource that the SDK has not verified (K3). Each
+   * at once if it is there, as it is for all calls but the first.
+   */
+  #prepare<T>(trip: Trip): Prepared<T> | Promise<Prepared<T>> {
+    const challenge = this.#challenges.known(trip.target.vault.uri);
+    return challenge === undefined ? this.#discover(trip) : this.#withTemplate(trip, challenge);
+  }
+
+  async #discover<T>(trip: Trip): Promise<Prepared<T>> {
+    const found = await this.#challenges.discover(trip.target.vault.uri, trip.question, this.#left(trip));
+    if (found.challenge !== undefined) return this.#withTemplate(trip, found.challenge);
+    return this.#answer<T>(trip, { result: found.result, value: undefined });
+  }
+
+  #withTemplate(trip: Trip, challenge: Challenge): Prepared<never> | Promise<Prepared<never>> {
     const made = this.#template(trip, challenge);
-    const template = made instanceof Promise ? await made : made;
-    if ('class' in template) return this.#refused(trip, template);
-    const answer = this.#options.identities.token(target.identity, challenge.scope, this.#left(trip));
-    const token = answer instanceof Promise ? await this.#timed(trip, answer) : answer;
-    if (!token.ok) return this.#refused(trip, token.fault);
-    if (this.#left(trip) <= 0)
+    if (!(made instanceof Promise)) return this.#withToken(trip, challenge, made);
+    return made.then((template) => ('class' in template ? this.#refused(trip, template) : this.#withToken(trip, challenge, template)));
+  }
+
+  #withToken(trip: Trip, challenge: Challenge, template: RequestTemplate): Prepared<never> | Promise<Prepared<never>> {
+    const ready = (answer: TokenAnswer): Prepared<never> => {
+      if (!answer.ok) return this.#refused(trip, answer.fault);
+      if (this.#left(trip) > 0) return { template, challenge, token: answer.token };
       return this.#refused(trip, fault('identityOutage', 'the token came too late for the call', { code: 'DEADLINE' }));
-    return { template, challenge, token: token.token };
+    };
+    const answer = this.#options.identities.token(trip.target.identity, challenge.scope, this.#left(trip));
+    return answer instanceof Promise ? this.#timed(trip, answer).then(ready) : ready(answer);
   }
 
   /** Or the fault where the SDK refuses the challenge, or does not make the one request. At once, if it is there. */
@@ -165,13 +179,16 @@ class KeyVaults implements VaultPort {
     return renewed.ok && this.#left(trip) > 0 ? { template, challenge, token: renewed.token } : undefined;
   }
 
-  async #reply<T>(trip: Trip, { result, value }: Sent<T>): Promise<Reply<T>> {
+  #answer<T>(trip: Trip, { result, value }: Sent<T>): Reply<T> | Promise<Reply<T>> {
     if (result.errno === brokenOff.heldBack)
       return this.#refused(trip, fault('ambiguous', 'the call was held back before it was sent', { code: heldBack }));
-    const { sentAt, receivedAt } = result;
-    if (value !== undefined) return { ok: true, value, sentAt, receivedAt, ms: this.#spent(trip) };
+    if (value === undefined) return this.#failure(trip, result);
+    return { ok: true, value, sentAt: result.sentAt, receivedAt: result.receivedAt, ms: this.#spent(trip) };
+  }
+
+  async #failure(trip: Trip, result: WireResult): Promise<Reply<never>> {
     const reason = await this.#reason(trip, result);
-    return { ok: false, fault: reason, sentAt, receivedAt, ms: this.#spent(trip) };
+    return { ok: false, fault: reason, sentAt: result.sentAt, receivedAt: result.receivedAt, ms: this.#spent(trip) };
   }
 
   async #reason(trip: Trip, result: WireResult): Promise<Fault> {
