@@ -1,3 +1,4 @@
+import type { KeyShape } from '../domain/vault.ts';
 import { bothShapes, serviceCost, shapeName, shapesIn } from '../policy/rate.ts';
 import type { RateRules } from '../policy/rate.ts';
 import type { Admission, AdmissionRequest } from '../ports/admission.ts';
@@ -10,6 +11,8 @@ export function createAdmission(parts: AdmissionParts): Admission {
   const instance = parts.clock.uuid();
   const gates = new Map<string, VaultGate>();
   const fares = new Map<string, Map<number, Fare>>();
+  /** The same by the object that names the shape, as a rule a link. */
+  const known = new WeakMap<KeyShape, Map<number, Fare>>();
 
   function gateOf(vault: string): VaultGate {
     let gate = gates.get(vault);
@@ -17,17 +20,20 @@ export function createAdmission(parts: AdmissionParts): Admission {
     return gate;
   }
 
-  /** Remembered by shape and points: a healthy call makes no object. */
+  /** Remembered by shape and points: a healthy call makes no object, and no text. */
   function fareOf({ key, also, points }: Pick<AdmissionRequest, 'key' | 'also' | 'points'>): Fare {
+    const fare = also === undefined ? known.get(key)?.get(points) : undefined;
+    if (fare !== undefined) return fare;
     const shape = also === undefined ? shapeName(key) : bothShapes(key, also);
     let byPoints = fares.get(shape);
     if (byPoints === undefined) {
       byPoints = new Map<number, Fare>();
       fares.set(shape, byPoints);
     }
-    let fare = byPoints.get(points);
-    if (fare === undefined) byPoints.set(points, (fare = { shape, cost: { points, service: serviceOf(shape, parts.rules) } }));
-    return fare;
+    if (also === undefined) known.set(key, byPoints);
+    const made = byPoints.get(points) ?? { shape, cost: { points, service: serviceOf(shape, parts.rules) } };
+    byPoints.set(points, made);
+    return made;
   }
 
   return {

@@ -40,19 +40,18 @@ const managedHsm = 'managedHsm:';
  * there, and the shape says so.
  */
 export function shapeAt(kind: Vault['kind'], key: KeyShape): KeyShape {
-  return kind === 'managedHsm' ? { keyType: managedHsm + key.keyType, keySize: key.keySize } : key;
+  if (kind !== 'managedHsm') return key;
+  let shape = shapesAtHsms.get(key);
+  if (shape === undefined) shapesAtHsms.set(key, (shape = { keyType: managedHsm + key.keyType, keySize: key.keySize }));
+  return shape;
 }
 
-/** Few are met, and each call asks twice. */
-const shapeNames = new Map<string, Map<number, string>>();
+/** The same object for the same link: admission finds what it costs by that. */
+const shapesAtHsms = new WeakMap<KeyShape, KeyShape>();
 
 /** Name of a shape in `byKeyType`, e.g. `RSA-HSM/3072`. */
-export function shapeName({ keyType, keySize }: KeyShape): string {
-  let bySize = shapeNames.get(keyType);
-  if (bySize === undefined) shapeNames.set(keyType, (bySize = new Map<number, string>()));
-  let name = bySize.get(keySize);
-  if (name === undefined) bySize.set(keySize, (name = `${keyType}/${keySize}`));
-  return name;
+export function shapeName(key: KeyShape): string {
+  return `${key.keyType}/${key.keySize}`;
 }
 
 /** Stands between the shapes of two calls that are admitted as one. */
