@@ -2,9 +2,9 @@ import type { KeyShape } from '../domain/vault.ts';
 import { bothShapes, serviceCost, shapeName, shapesIn } from '../policy/rate.ts';
 import type { RateRules } from '../policy/rate.ts';
 import type { Admission, AdmissionRequest } from '../ports/admission.ts';
-import type { Fare } from './turnstile.ts';
 import { VaultGate } from './vault-gate.ts';
 import type { AdmissionParts } from './vault-gate.ts';
+import type { Fare } from './waiting-calls.ts';
 
 /** Admission by leases of each vault's rate budget (B2 to B4, F7). */
 export function createAdmission(parts: AdmissionParts): Admission {
@@ -38,6 +38,7 @@ export function createAdmission(parts: AdmissionParts): Admission {
 
   return {
     admit: (request) => gateOf(request.vault).admit(request, fareOf(request)),
+    keep: (request, comeBack) => gateOf(request.vault).keep(request, fareOf(request), comeBack),
     ended: (call) => gateOf(call.vault).ended(fareOf(call)),
     throttled: (vault) => gateOf(vault).throttled(),
     async usage(vault) {

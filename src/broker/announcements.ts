@@ -1,16 +1,26 @@
 import { add, fits, nothing } from '../domain/budget.ts';
 import type { Amount } from '../domain/budget.ts';
+import { millis } from '../domain/time.ts';
 import type { Millis } from '../domain/time.ts';
 import { addClaims, markOf } from '../policy/claims.ts';
 import type { Demand } from '../policy/draw.ts';
 import { announce, cautionFor } from '../policy/forecast.ts';
 import type { Need } from '../policy/forecast.ts';
-import type { Bookings } from './bookings.ts';
+import type { Bookings, Place } from './bookings.ts';
 import type { LeaseHolder } from './lease-holder.ts';
 import type { Call, WaitingCalls } from './waiting-calls.ts';
 
 /** What one instance may announce before the others are told, as a share of the limit: else all would promise the same supply in a storm. */
 const untoldShare = 0.02;
+
+/** By a row that was read longer ago than so many ms, a caller whom another instance expects here would be sent away. */
+const oldMs = 700;
+
+/** What another vault told a caller who needs both: to come back after so long. Then it waits there first, for about so long. */
+export interface ToldElsewhere {
+  readonly comeBack: Millis;
+  readonly waitsMs: Millis;
+}
 
 /** What a call needs that it can start, and when one that is sent away is told to come back (B4). */
 export class Announcements {
@@ -37,10 +47,14 @@ export class Announcements {
     this.#untold -= points;
   }
 
-  /** Whether a time may be announced now; else the call waits for the next draw, which tells the others. None does while the store is away. */
+  /**
+   * Whether a time may be announced now; else the call waits for the next draw, which tells the others, and tells who is expected here. None
+   * does while the store is away.
+   */
   mayAnnounce(cost: Amount, now: number): boolean {
     const { picture, away } = this.#holder;
-    return picture.alone || away.inForce(now) || this.#untold + cost.points <= picture.limit(now).points * untoldShare;
+    if (picture.alone || away.inForce(now)) return true;
+    return picture.age(now) <= oldMs && this.#untold + cost.points <= picture.limit(now).points * untoldShare;
   }
 
   /** Whether the others are to be told what was announced, although no lease is wanted. @param call costs what no lease covers by then. */
@@ -79,12 +93,17 @@ export class Announcements {
     };
   }
 
-  /** Reckons the time for a call that is sent away: when it is to come back, in ms from now, and when there is supply for it. */
-  timeFor(call: Call, now: number): { readonly comeBack: Millis; readonly supplyAt: number } {
+  /**
+   * The place of a call that is sent away, and how long its caller is told to stay away.
+   * @param elsewhere what it was told by another vault: it comes back no sooner, and waits there first.
+   */
+  placeFor(call: Call, now: number, elsewhere?: ToldElsewhere): { readonly comeBack: Millis; readonly place: Place } {
     const caution = cautionFor(this.#holder.picture.rivals(now));
     // What waits elsewhere and is in the row goes before: those instances were first to tell.
     const wait = this.#holder.wait({ ...this.needOf(call, now), claim: nothing, caution }, now);
     this.#untold += call.cost.points;
-    return { comeBack: announce(wait, call.within, this.#windowMs), supplyAt: now + wait };
+    const { comeBack: notBefore, waitsMs } = elsewhere ?? { comeBack: 0, waitsMs: millis(0) };
+    const comeBack = millis(Math.max(announce(wait, call.within, this.#windowMs), notBefore));
+    return { comeBack, place: { ...call, dueAt: now + comeBack, supplyAt: now + Math.max(wait, notBefore), waitsMs } };
   }
 }

@@ -71,10 +71,16 @@ export function createBatch(parts: Pick<Parts, 'registry' | 'clock' | 'operation
           const began = clock.elapsed();
           results[index] = began >= context.deadline ? refuseItem(index, cancelled) : await item(index, contextOf(index));
           long = clock.elapsed() - began > longMs ? long + 1 : 0;
-          if (long > 1 && workers.length < mostAtOnce) workers.push(worker());
+          if (long > 1 && workers.length < mostAtOnce) begin();
         }
       };
-      while (workers.length < Math.min(firstAtOnce, size)) workers.push(worker());
+      const begin = (): void => {
+        const begun = worker();
+        // Whoever waits for it may do so later than it fails.
+        begun.catch(() => undefined);
+        workers.push(begun);
+      };
+      while (workers.length < Math.min(firstAtOnce, size)) begin();
       // Those that are begun meanwhile are waited for, too.
       for (let ended = 0; ended < workers.length;) {
         ended = workers.length;

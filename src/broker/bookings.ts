@@ -16,6 +16,8 @@ export interface Place {
   readonly dueAt: number;
   /** When there is supply for it, as it was reckoned then. */
   readonly supplyAt: number;
+  /** From `dueAt` on the caller may wait at another vault first, for so long, in ms. */
+  readonly waitsMs: number;
 }
 
 /**
@@ -40,8 +42,9 @@ const toldMs = 1100;
 /** Places are told by steps of the time of their supply, so many at most: some are told later, when they are nearer. */
 const mostTold = 24;
 
-/** So many callers are told of at most, the next ones. */
+/** So many callers are told of at most, the next ones, in so many steps: of a minute. */
 const mostExpected = 600;
+const mostComings = 120;
 
 /**
  * Places kept for callers that were told to come back: so that the announced time is right, nobody who comes later may take what was
@@ -59,7 +62,7 @@ export class Bookings {
   /** Places that are not over, by the beginning of the step in which their callers come. */
   readonly #comings = new Map<number, Set<Booking>>();
   readonly #ahead = new Heap<Booking>((a, b) => a.dueAt < b.dueAt);
-  readonly #inTime = new Heap<Booking>((a, b) => a.dueAt < b.dueAt);
+  readonly #inTime = new Heap<Booking>((a, b) => heldUntil(a) < heldUntil(b));
   readonly #late = new Heap<Booking>((a, b) => a.dueAt < b.dueAt);
   readonly #byServer = new Map<string, { points: number; readonly list: Booking[] }>();
   #size = 0;
@@ -114,28 +117,30 @@ export class Bookings {
    * @returns the places that are lost: nobody came for them.
    */
   advance(now: number): readonly Place[] {
-    for (const booking of takeUntil(this.#ahead, now + earlyMs)) {
+    for (const booking of takeUntil(this.#ahead, dueAt, now + earlyMs)) {
       this.#leaveStep(booking);
       booking.state = 'due';
       this.due.add(booking.turn, booking.cost, booking.claimed);
       this.#inTime.push(booking);
     }
-    for (const booking of takeUntil(this.#inTime, now - heldMs)) {
+    for (const booking of takeUntil(this.#inTime, heldUntil, now)) {
       this.#uncount(booking);
       booking.state = 'late';
       this.#late.push(booking);
     }
-    const lost = takeUntil(this.#late, now - keptMs);
+    const lost = takeUntil(this.#late, dueAt, now - keptMs);
     for (const booking of lost) this.#end(booking);
     return lost;
   }
 
   /** When {@link advance} must be called next. */
   nextAt(): number {
-    const ahead = this.#ahead.peek()?.dueAt ?? Infinity;
-    const inTime = this.#inTime.peek()?.dueAt ?? Infinity;
-    const late = this.#late.peek()?.dueAt ?? Infinity;
-    return Math.min(ahead - earlyMs, inTime + heldMs, late + keptMs);
+    const [ahead, inTime, late] = [this.#ahead.peek(), this.#inTime.peek(), this.#late.peek()];
+    return Math.min(
+      ahead === undefined ? Infinity : ahead.dueAt - earlyMs,
+      inTime === undefined ? Infinity : heldUntil(inTime),
+      late === undefined ? Infinity : late.dueAt + keptMs,
+    );
   }
 
   /** The places before `turn` that are ahead of their time, by steps, earliest first. */
@@ -151,14 +156,14 @@ export class Bookings {
   }
 
   /**
-   * Who comes back when, by steps, earliest first, for the other instances. Of a server that has many places only the first are told: one
-   * in a loop must not have places at all instances for each that it has at one.
+   * Who comes back when, by steps, earliest first, for the other instances. Of a server that has many places only those up to the first mark
+   * are told, and the callers of the others are newcomers elsewhere: one in a loop must not have places at all instances for each that it has at one.
    */
   expected(now: number): ExpectedAt[] {
     const steps = [...this.#comings].filter(([at]) => at + stepMs + lateMs > now).sort(([a], [b]) => a - b);
     const told: ExpectedAt[] = [];
     let room = mostExpected;
-    for (const [at, comings] of steps) {
+    for (const [at, comings] of steps.slice(0, mostComings)) {
       const few = [...comings].filter(({ claimed }) => claimed < marks[0]).slice(0, room);
       if (few.length > 0) told.push({ at, tags: few.map(({ tag }) => tag).join('') });
       room -= few.length;
@@ -222,10 +227,19 @@ function sameCost(a: Amount, b: Amount): boolean {
   return a.points === b.points && a.service === b.service;
 }
 
-/** Takes out what is due by `limit`, without what is over already. */
-function takeUntil(heap: Heap<Booking>, limit: number): Booking[] {
+function dueAt(booking: Booking): number {
+  return booking.dueAt;
+}
+
+/** Until when supply is held for it. */
+function heldUntil(booking: Booking): number {
+  return booking.dueAt + booking.waitsMs + heldMs;
+}
+
+/** Takes out what comes by `limit`, without what is over already. */
+function takeUntil(heap: Heap<Booking>, comes: (booking: Booking) => number, limit: number): Booking[] {
   const taken: Booking[] = [];
-  for (let first = heap.peek(); first !== undefined && first.dueAt <= limit; first = heap.peek()) {
+  for (let first = heap.peek(); first !== undefined && comes(first) <= limit; first = heap.peek()) {
     heap.pop();
     if (first.state !== 'over') taken.push(first);
   }

@@ -64,6 +64,11 @@ export class BudgetPicture {
     return this.#view;
   }
 
+  /** How long ago the row was read, in ms. */
+  age(now: number): number {
+    return now - (this.#view?.readAt ?? -Infinity);
+  }
+
   /** @param known by what. A row that was only written says nothing new of what others did since it was read: see `confirmed`. */
   look(row: BudgetRow, at: Moment, known: KnownBy = 'read'): RowView {
     const { purse, instance } = this.#parts;

@@ -78,12 +78,19 @@ export function createCallRoom({ admission, circuits, clock, registry, rules }: 
   async function findAtBoth<T>(link: Link, wrapLink: Link, call: KeyCall<T>): Promise<Refusal | undefined> {
     const unwrapFirst = (scarceUntil.get(link.vault) ?? 0) > (scarceUntil.get(wrapLink.vault) ?? 0);
     const first = requestFor(unwrapFirst ? link : wrapLink, call);
-    const noFirst = await askAndLearn(first);
-    if (noFirst !== undefined) return noFirst;
     const second = requestFor(unwrapFirst ? wrapLink : link, call);
+    const noFirst = await askAndLearn(first);
+    if (noFirst !== undefined) return withPlaceAt(second, noFirst);
     const noSecond = await askAndLearn({ ...second, within: millis(Math.min(second.within, rules.attemptMs / 2)) });
-    if (noSecond !== undefined) admission.ended(first);
-    return noSecond;
+    if (noSecond === undefined) return undefined;
+    admission.ended(first);
+    return withPlaceAt(first, noSecond);
+  }
+
+  /** Who comes back as one vault told is to find room at the other one, too. */
+  function withPlaceAt(other: AdmissionRequest, refused: Refusal): Refusal {
+    if (refused.retryAfterMs === undefined) return refused;
+    return { ...refused, retryAfterMs: admission.keep(other, refused.retryAfterMs) };
   }
 
   /** Room that was got long ago is forgotten by the budget: what goes by it would count at no time. */

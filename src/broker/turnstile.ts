@@ -1,19 +1,21 @@
 import { add, fits, nothing } from '../domain/budget.ts';
 import type { Amount, BudgetRow } from '../domain/budget.ts';
 import type { Millis } from '../domain/time.ts';
-import { order, rankOf, slowestPace } from '../policy/admission.ts';
+import { order } from '../policy/admission.ts';
 import type { Demand } from '../policy/draw.ts';
-import { marginMs } from '../policy/forecast.ts';
+import { earlyBy, marginMs } from '../policy/forecast.ts';
 import type { AdmissionRequest } from '../ports/admission.ts';
 import type { Clock } from '../ports/clock.ts';
 import { Alarm } from './alarm.ts';
 import { Announcements } from './announcements.ts';
+import type { ToldElsewhere } from './announcements.ts';
+import { Arrivals } from './arrivals.ts';
 import { Bookings } from './bookings.ts';
 import { DrawPace } from './draw-pace.ts';
 import type { Drawn, LeaseHolder } from './lease-holder.ts';
 import { Lines } from './lines.ts';
 import { WaitingCalls } from './waiting-calls.ts';
-import type { Call, WaitingCall } from './waiting-calls.ts';
+import type { Call, Fare, WaitingCall } from './waiting-calls.ts';
 
 export interface TurnstileSettings {
   readonly windowMs: number;
@@ -22,12 +24,6 @@ export interface TurnstileSettings {
   readonly queueLength: number;
   /** What one server's bookings may add up to, in points. */
   readonly bookedPointsAServer: number;
-}
-
-/** What a call costs, and the name of its key shape. */
-export interface Fare {
-  readonly cost: Amount;
-  readonly shape: string;
 }
 
 /** Calls whose claim is not in the row yet wait for the next draw so long at most, as a share of a lease's life. */
@@ -45,6 +41,7 @@ export class Turnstile {
   readonly #queue = new WaitingCalls();
   #drawAt = 0;
   readonly #announcements: Announcements;
+  readonly #arrivals: Arrivals;
   /** Who came after this was let in by what was known before the row told of its claim. */
   #judgedAt = -Infinity;
   #lastCost: Amount = nothing;
@@ -57,6 +54,7 @@ export class Turnstile {
     this.#alarm = new Alarm(clock, () => this.wake());
     this.#lines = new Lines(settings.windowMs);
     this.#bookings = new Bookings(settings.queueLength, settings.bookedPointsAServer);
+    this.#arrivals = new Arrivals(this.#lines, this.#bookings, holder.picture.elsewhere, settings.windowMs);
     this.#announcements = new Announcements(holder, this.#queue, this.#bookings, settings.windowMs);
   }
 
@@ -77,7 +75,7 @@ export class Turnstile {
     if (this.tryNow(request, fare, now)) return undefined;
     this.#lastCost = fare.cost;
     this.#advanceBookings(now);
-    const call = this.#callOf(request, fare.cost, now);
+    const call = this.#arrivals.callOf(request, fare.cost, now);
     if (this.#mayPass(call, now) && this.#holder.take(fare.cost, fare.shape, now)) {
       this.#join(call, now);
       this.#lines.served(call.turn.start);
@@ -95,6 +93,13 @@ export class Turnstile {
     const answered = new Promise<undefined | Millis>((answer) => this.#queue.push({ ...waiting, answer }));
     this.#next(now);
     return answered;
+  }
+
+  /** As `Admission.keep`. */
+  keep(request: AdmissionRequest, { cost }: Fare, comeBack: Millis): Millis {
+    const now = this.#clock.elapsed();
+    this.#advanceBookings(now);
+    return this.#refuse(this.#arrivals.newcomer(request, cost, now), now, { comeBack, waitsMs: earlyBy(request.within) });
   }
 
   /** The vault answered 429: nothing more is let through until the row says so (F7). */
@@ -124,19 +129,6 @@ export class Turnstile {
     for (const { server, cost } of this.#bookings.advance(now)) this.#lines.leave(server, cost.points);
   }
 
-  #callOf(request: AdmissionRequest, cost: Amount, now: number): Call {
-    const { server, within } = request;
-    const kept = this.#bookings.claim(server, cost, now);
-    if (kept !== undefined) return { server, turn: kept, cost, within, booked: true };
-    const start = this.#lines.startFor(server, now);
-    const rank = rankOf(request.class, request.tier);
-    const booked = this.#holder.picture.elsewhere.take(server, cost, now);
-    // Where its line began is known at the other instance alone: it goes before all who came in the last window.
-    const turn = this.#lines.turn(booked ? start - slowestPace * this.#settings.windowMs : start, rank, now + within);
-    if (booked) this.#lines.join(server, start, cost.points, now);
-    return { server, turn, cost, within, booked };
-  }
-
   /** Whether a call that comes now passes nobody: neither one in the queue, nor one for whom supply is held. */
   #mayPass(call: Call, now: number): boolean {
     const first = this.#queue.first();
@@ -152,11 +144,12 @@ export class Turnstile {
     if (!booked) this.#lines.join(server, turn.start, cost.points, now);
   }
 
-  #refuse(call: Call, now: number): Millis {
-    const { comeBack, supplyAt } = this.#announcements.timeFor(call, now);
+  /** @param elsewhere what the caller was told by another vault. */
+  #refuse(call: Call, now: number, elsewhere?: ToldElsewhere): Millis {
+    const { comeBack, place } = this.#announcements.placeFor(call, now, elsewhere);
     if (this.#bookings.hasRoom(call.server)) {
       this.#join(call, now);
-      this.#bookings.book({ ...call, dueAt: now + comeBack, supplyAt }, this.#queue.pointsOf(call.server));
+      this.#bookings.book(place, this.#queue.pointsOf(call.server));
     }
     this.#arm(now);
     return comeBack;
@@ -182,10 +175,20 @@ export class Turnstile {
     };
     const hopeless = this.#queue.takeHopeless(startAt, { from: this.#judgedAt, to: toldAt });
     this.#judgedAt = toldAt;
-    this.#sendAway(hopeless, now);
+    this.#sendAway(
+      hopeless.filter((call) => !this.#putForward(call, now)),
+      now,
+    );
   }
 
-  /** Refuses calls that waited. They are in their servers' lines already, and no call of another instance is among them. */
+  /** Puts a call back into the queue, in the place that another instance keeps for it, if the row as it is now tells of one. */
+  #putForward(call: WaitingCall, now: number): boolean {
+    const expected = this.#arrivals.expectedElsewhere(call, now);
+    if (expected !== undefined) this.#queue.push({ ...expected, unsureAt: -Infinity });
+    return expected !== undefined;
+  }
+
+  /** Refuses calls that waited. They are in their servers' lines already. */
   #sendAway(calls: readonly WaitingCall[], now: number): void {
     for (const call of calls) call.answer(this.#refuse({ ...call, booked: true }, now));
   }

@@ -14,7 +14,7 @@ import type { Usage } from './budget-picture.ts';
 import { LeaseHolder } from './lease-holder.ts';
 import { OwnSlowdown } from './own-slowdown.ts';
 import { Turnstile } from './turnstile.ts';
-import type { Fare } from './turnstile.ts';
+import type { Fare } from './waiting-calls.ts';
 
 export interface AdmissionParts {
   readonly ledger: BudgetLedger;
@@ -80,6 +80,11 @@ export class VaultGate {
     // Probes may have what traffic does not need, never the other way round.
     if (this.#traffic.turnstile.tryNow(request, fare, now)) return undefined;
     return this.#probes.turnstile.ask(request, fare, now);
+  }
+
+  /** As `Admission.keep`. */
+  keep(request: AdmissionRequest, fare: Fare, comeBack: Millis): Millis {
+    return this.#traffic.turnstile.keep(request, fare, comeBack);
   }
 
   /** A call that was let through has ended. Probes may have gone by either way: the one that was let through first is taken to be it. */

@@ -6,6 +6,12 @@ import type { Turn } from '../policy/admission.ts';
 import { Backlog } from './backlog.ts';
 import { Heap } from './heap.ts';
 
+/** What a call costs, and the name of its key shape. */
+export interface Fare {
+  readonly cost: Amount;
+  readonly shape: string;
+}
+
 /** A call with its place in the order. */
 export interface Call {
   readonly server: string;

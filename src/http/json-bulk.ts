@@ -38,10 +38,9 @@ export function tooBulky(json: Uint8Array): string | undefined {
 
 /** Where the quote is that ends a text; the end of all where none does. @param from where its first character is. */
 function endOfText(json: Uint8Array, from: number): number {
-  for (let end = json.indexOf(quote, from); end >= 0; end = json.indexOf(quote, end + 1)) {
-    let escapes = 0;
-    while (end - escapes > from && json[end - escapes - 1] === escape) escapes += 1;
-    if (escapes % 2 === 0) return end;
-  }
-  return json.length;
+  const first = json.indexOf(quote, from);
+  if (first < 0 || json[first - 1] !== escape || first === from) return first < 0 ? json.length : first;
+  let end = from;
+  while (end < json.length && json[end] !== quote) end += json[end] === escape ? 2 : 1;
+  return end;
 }

@@ -122,7 +122,7 @@ const earlyShare = 1 / 4;
 const longestWaitWindows = 60;
 
 /** Where other instances announce times too, so much more is reckoned with: what each knows of the others is a little old. */
-const caution = 1.05;
+const caution = 1.02;
 
 /** What is reckoned with where a time is announced. @param rivals how many other instances have something to get. */
 export function cautionFor(rivals: number): number {
@@ -137,5 +137,10 @@ export function cautionFor(rivals: number): number {
  */
 export function announce(wait: Millis, within: number, windowMs: number): Millis {
   const supply = Math.ceil(Math.min(wait, windowMs * longestWaitWindows)) + marginMs;
-  return millis(Math.max(marginMs, Math.floor(supply - Math.min(earlyMs, within * earlyShare))));
+  return millis(Math.max(marginMs, Math.floor(supply - earlyBy(within))));
+}
+
+/** How long before its supply a caller comes that can wait for so long, in ms. */
+export function earlyBy(within: number): Millis {
+  return millis(Math.min(earlyMs, within * earlyShare));
 }

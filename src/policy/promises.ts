@@ -64,7 +64,7 @@ export interface ExpectedAt {
   readonly tags: string;
 }
 
-/** The place of one caller at another instance. `id`: the same in each of that instance's writes. */
+/** The place of one caller at another instance. `id`: the same in each of that instance's writes, whatever else they tell. */
 export interface PlaceElsewhere {
   readonly id: string;
   readonly at: number;
@@ -77,11 +77,14 @@ export function othersExpected(view: RowView, purse: Purse, instance: string, kn
     const wroteAt = known.get(value.instance)?.at ?? by;
     for (const { inMs, tags } of value.expected ?? []) {
       const step = Math.ceil((value.wroteElapsed + inMs) / stepMs);
+      const met = new Map<string, number>();
       for (let from = 0; from < tags.length; from += tagLength) {
         const tag = tags.slice(from, from + tagLength);
         const same = places.get(tag) ?? [];
         places.set(tag, same);
-        same.push({ id: `${value.instance} ${step} ${tag} ${same.length}`, at: wroteAt + inMs });
+        const number = met.get(tag) ?? 0;
+        met.set(tag, number + 1);
+        same.push({ id: `${value.instance} ${step} ${tag} ${number}`, at: wroteAt + inMs });
       }
     }
   }

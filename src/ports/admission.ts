@@ -25,6 +25,11 @@ export interface Admission {
    */
   admit(request: AdmissionRequest): undefined | Millis | Promise<undefined | Millis>;
   /**
+   * The caller was told by another vault, which its operation needs too, to come back after so long: a place is kept for its call here.
+   * @returns when it is to come back, that there is room here, too: then or later.
+   */
+  keep(request: AdmissionRequest, comeBack: Millis): Millis;
+  /**
    * A call that was let through has ended, by an answer, a fault or its deadline: it reached the vault by now. Which of equal calls it was
    * does not matter. One that never tells counts as if it took the time of an attempt.
    */

@@ -3,7 +3,7 @@ import { Bookings } from '../../src/broker/bookings.ts';
 import { marks } from '../../src/policy/claims.ts';
 import { tagOf } from '../../src/policy/promises.ts';
 
-const place = { server: 'sql-1', turn: { start: 0, round: 0, rank: 0, deadline: 0 }, dueAt: 1000, supplyAt: 1500 };
+const place = { server: 'sql-1', turn: { start: 0, round: 0, rank: 0, deadline: 0 }, dueAt: 1000, supplyAt: 1500, waitsMs: 0 };
 
 test('B4: a place is of one cost by both rules: a call with a larger key does not take that of a smaller one', () => {
   const bookings = new Bookings(10, 100);
@@ -53,4 +53,14 @@ describe('B4: the other instances are told who comes back when', () => {
       [9000, 250],
     ]);
   });
+});
+
+test('B4: supply is held for a caller who waits at another vault first until it has done so', () => {
+  const cost = { points: 2, service: 250 };
+  const bookings = new Bookings(10, 100);
+  bookings.book({ ...place, cost, waitsMs: 1000 }, 0);
+  bookings.book({ ...place, server: 'sql-2', cost }, 0);
+  const held = (now: number): number => (bookings.advance(now), bookings.due.total.points);
+  expect([held(900), held(1399), held(1400), held(2399), held(2400)]).toEqual([4, 4, 2, 2, 0]);
+  expect(bookings.claim('sql-1', cost, 5999)).toEqual(place.turn);
 });

@@ -25,12 +25,19 @@ function rig(protector: Link, standbys: readonly Link[] = []) {
   const asked: AdmissionRequest[] = [];
   const told: string[] = [];
   const answers = new Map<string, Millis | Promise<undefined | Millis>>();
+  /** When there is room at a vault that keeps a place. */
+  const keeps = new Map<string, Millis>();
+  const kept: string[] = [];
   const circuits = new Map<string, CircuitState>();
   const room = createCallRoom({
     clock,
     admission: {
       admit: (request: AdmissionRequest) => (asked.push(request), answers.get(request.vault)),
       ended: ({ vault }: AdmissionRequest) => told.push(vault),
+      keep({ vault, class: of }: AdmissionRequest, comeBack: Millis) {
+        kept.push(`${of} at ${vault} in ${comeBack}`);
+        return keeps.get(vault) ?? comeBack;
+      },
     },
     circuits: { state: (vault: string) => ({ state: circuits.get(vault) ?? 'closed', since: null }) },
     registry: { peekVault: (name: string) => aVault(name) },
@@ -46,7 +53,7 @@ function rig(protector: Link, standbys: readonly Link[] = []) {
     send: () => Promise.reject(new Error('nothing is sent')),
     ...(rewrap && { rewrap }),
   });
-  return { room, asked, told, answers, circuits, begin, half };
+  return { room, asked, told, answers, keeps, kept, circuits, begin, half };
 }
 
 describe('B2: room for a rewrap in one vault', () => {
@@ -125,6 +132,21 @@ describe('B2: room for a rewrap from one vault to another', () => {
     await room(old, half('unwrapKey', begin()));
     expect(vaultsOf(asked)).toEqual(['kv-north 2', 'kv-west 2', 'kv-west 2']);
   });
+
+  test.each([
+    ['the first', 'kv-north', 'unwrap at kv-west in 700', 'kv-west'],
+    ['the second', 'kv-west', 'unwrap at kv-north in 700', 'kv-north'],
+  ])(
+    'B4: where %s has none, the other keeps a place too: the caller comes back when there is room at both',
+    async (_, scarce, place, other) => {
+      const { room, answers, keeps, kept, begin, half } = rig(there);
+      answers.set(scarce, millis(700));
+      expect(await room(old, half('unwrapKey', begin()))).toMatchObject({ code: 'Throttled', retryAfterMs: 700 });
+      keeps.set(other, millis(1900));
+      expect(await room(old, half('unwrapKey', begin()))).toMatchObject({ code: 'Throttled', retryAfterMs: 1900 });
+      expect(kept).toEqual([place, place]);
+    },
+  );
 
   test('an open circuit leads to the standby: there is where the wrap will go', () => {
     const { room, asked, circuits, begin, half } = rig(here, [standby]);

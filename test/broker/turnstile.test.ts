@@ -16,6 +16,7 @@ function rig() {
     picture: {
       view: {},
       alone: false,
+      age: () => 0,
       limit: () => ({ points: 1000, service: 1_000_000 }),
       rivals: () => 1,
       expects: () => false,

@@ -1,13 +1,14 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createBatch } from '../../src/broker/batch.ts';
 import type { Roads } from '../../src/broker/roads.ts';
 import type { RequestContext } from '../../src/domain/caller.ts';
 import { Dek } from '../../src/domain/dek.ts';
 import type { OperationRecord } from '../../src/domain/operation.ts';
 import { done, refuse } from '../../src/domain/refusal.ts';
+import { millis } from '../../src/domain/time.ts';
 import { viewOperation } from '../../src/http/views.ts';
 import { StoreAway } from '../../src/ports/store.ts';
-import { settled } from '../support/virtual-clock.ts';
+import { settled, virtualClock } from '../support/virtual-clock.ts';
 import { dekText, goodRoads, keyId, thumbprint, wrappedText } from '../support/wire-cases.ts';
 import { objectId, testWire } from '../support/wire.ts';
 
@@ -171,28 +172,53 @@ describe('batch: the road', () => {
     expect(outcome).toMatchObject({ ok: true, value: [{ ok: false, refusal: { code: 'StateUnavailable' } }] });
   });
 
-  test.each([
-    { takes: 0, size: 500, atOnce: 12 },
-    { takes: 11, size: 500, atOnce: 48 },
-    { takes: 11, size: 5, atOnce: 5 },
-  ])('memory is bounded: of $size items of $takes ms each $atOnce are under way at once at most, and all are done', async (one) => {
-    let [now, under, most] = [0, 0, 0];
-    const outcome = await batchAt(() => now)(
+  /** How many of a batch's items were under way at most, where each takes as long as is told. */
+  async function mostAtOnce(size: number, takesMs: (index: number) => number): Promise<number> {
+    const clock = virtualClock();
+    let [under, most] = [0, 0];
+    const batched = batchAt(() => clock.elapsed())(
       {
         ...request,
-        size: one.size,
+        size,
         item: async (index) => {
           most = Math.max(most, ++under);
-          await Promise.resolve();
-          now += one.takes;
+          await clock.pause(millis(takesMs(index)));
           under -= 1;
           return done(index);
         },
       },
       { ...context, deadline: Infinity },
     );
-    expect(most).toBe(one.atOnce);
-    expect(outcome).toEqual(done(Array.from({ length: one.size }, (_, index) => done(index))));
+    await clock.advance(60_000);
+    expect(await batched).toEqual(done(Array.from({ length: size }, (_, index) => done(index))));
+    return most;
+  }
+
+  test.each<[string, number, (index: number) => number, number]>([
+    ['500 of 10 ms each', 500, () => 10, 12],
+    ['500 of 11 ms each', 500, () => 11, 48],
+    ['500 of which no worker has two long ones in a row', 500, (index) => (index % 24 < 12 ? 30 : 1), 12],
+    ['5 of a second each', 5, () => 1000, 5],
+  ])('memory is bounded: of %s so many are under way at once, and all are done', async (_what, size, takesMs, atOnce) => {
+    expect(await mostAtOnce(size, takesMs)).toBe(atOnce);
+  });
+
+  test('an item that throws when others have been begun later is the failure of the batch, and of nothing else', async () => {
+    const clock = virtualClock();
+    const unhandled = vi.fn();
+    process.on('unhandledRejection', unhandled);
+    onTestFinished(() => void process.off('unhandledRejection', unhandled));
+    const item = async (index: number) => {
+      await clock.pause(millis(index < 30 ? 20 : 400));
+      if (index === 30) throw new Error('a defect');
+      return done(index);
+    };
+    const batched = batchAt(() => clock.elapsed())({ ...request, size: 200, item }, { ...context, deadline: Infinity });
+    const failed = expect(batched).rejects.toThrow('a defect');
+    await clock.advance(60_000);
+    await failed;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(unhandled).not.toHaveBeenCalled();
   });
 });
 

@@ -104,6 +104,25 @@ describe('B4: the announced time is right', () => {
     },
   );
 
+  test.each([2, 4])('B4: on %i instances where only now and then one is sent away, who tells nobody until it draws again', async (n) => {
+    const seen = storm(2000);
+    for (let seed = 1; seed <= 12; seed += 1) {
+      const subject = fleet(skews(n), { seed });
+      subject.store.latencyMs = 8;
+      for (let i = 0; i < n; i += 1) void subject.ask(i, { server: `early-${i}` });
+      await subject.clock.advance(3000);
+      for (let k = 0; k < 474; k += 1) void subject.ask(k % n, { server: `filler-${k}` });
+      await subject.clock.advance(300);
+      for (let k = 0; k < 18; k += 1) {
+        void client(subject, `sql-${k}`, (tries) => (k + tries) % n, seen);
+        await subject.clock.advance(500);
+      }
+      await subject.clock.advance(40_000);
+    }
+    expect(seen.kept).toBeGreaterThan(90);
+    expect(seen.kept / (seen.kept + seen.broken)).toBeGreaterThanOrEqual(n === 2 ? 0.97 : 0.9);
+  });
+
   test('B4: instances whose picture is old when a storm comes send away in a second 97 of 100 whom they cannot serve', async () => {
     const subject = fleet(skews(4), { seed: 3 });
     subject.store.latencyMs = 8;

@@ -201,6 +201,13 @@ describe('B3: what is handed out under contention', () => {
     expect(fullestWindow(subject.passed).points).toBeLessThanOrEqual(traffic);
   });
 
+  test('B3: a row of 20 instances that sent thousands away stays far below the 1 MiB of a row', async () => {
+    const subject = fleet(skews(20));
+    for (let k = 0; k < 12_000; k += 1) void subject.ask(k % 20, { server: `sql-${k}` });
+    await subject.clock.advance(25_000);
+    expect(subject.store.largestRow).toBeLessThan(200_000);
+  });
+
   test('B3: a row of 20 busy instances stays small', async () => {
     const subject = fleet(skews(20));
     const all = Array.from({ length: 20 }, (_, i) => i);

@@ -97,5 +97,5 @@ test.each([
 test('B4: where other instances announce times too, less is promised than there is', () => {
   expect(cautionFor(0)).toBe(1);
   expect(cautionFor(1)).toBeGreaterThan(1);
-  expect(waitFor(need(340, { caution: cautionFor(1) }), outlook, 1000)).toBe(3000);
+  expect(waitFor(need(345, { caution: cautionFor(1) }), outlook, 1000)).toBe(3000);
 });

@@ -102,5 +102,21 @@ describe('B4: who comes back to whichever instance', () => {
     // A step begins at 6000 of the holder's clock; times are written in whole milliseconds, rounded down.
     expect(at(5300.7, 699)).toEqual([first, second]);
     expect(at(6700.2, -701, -201)).toEqual([first, second, ...later]);
+    // The places of the step before are over.
+    expect(at(6900, -400)).toEqual(later);
+  });
+
+  test('B4: nor does its name depend on what other instances tell, or in which order they wrote', () => {
+    const expected = [{ inMs: millis(1000), tags: one }];
+    const [a, b] = [holding('a', { expected }), holding('b', { expected })];
+    const idsOf = (...holdings: Holding[]) =>
+      new Set(
+        places(look(holdings, 50_000))
+          .get(one)
+          ?.map(({ id }) => id),
+      );
+    expect(idsOf(a, b).size).toBe(2);
+    expect(idsOf(b, a)).toEqual(idsOf(a, b));
+    expect(idsOf(a, b)).toEqual(new Set([...idsOf(a), ...idsOf(b)]));
   });
 });

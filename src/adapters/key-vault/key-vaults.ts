@@ -87,7 +87,7 @@ class KeyVaults implements VaultPort {
 
   unwrap(target: KeyTarget, wrapped: WrappedDek, algorithm: UnwrapAlgorithm, within: Millis): Promise<Reply<Dek>> {
     const body = (): string => parameters(algorithm, wrapped);
-    return this.#call(target, { name: 'unwrapKey', body, read: ({ value }) => new Dek(bytesOf(value)) }, within);
+    return this.#call(target, { name: 'unwrapKey', body, read: ({ value }) => Dek.decode(String(value)) }, within);
   }
 
   get(target: KeyTarget, within: Millis): Promise<Reply<KeyFacts>> {

@@ -4,7 +4,7 @@ import type { RequestContext } from '../../domain/caller.ts';
 import { Dek } from '../../domain/dek.ts';
 import type { OperationName } from '../../domain/operation.ts';
 import { done } from '../../domain/refusal.ts';
-import { decode, decodeSecret } from '../base64url.ts';
+import { decode } from '../base64url.ts';
 import { problemBody } from '../problem.ts';
 import { read, route, type Route, type WireOutcome } from '../route.ts';
 import { batchAnswer } from '../schemas/answers.ts';
@@ -29,7 +29,7 @@ type OneItem = (input: unknown, turn: Turn) => Promise<WireOutcome<unknown>>;
 async function wrapOne(input: unknown, { roads, context, server, place }: Turn): Promise<WireOutcome<unknown>> {
   const item = read(itemForms.wrap, input, place, place);
   if (!item.ok) return item;
-  const dek = new Dek(decodeSecret(item.value.dek));
+  const dek = Dek.decode(item.value.dek);
   try {
     const outcome = await roads.wrap({ server, database: item.value.database, dek, algorithm: item.value.algorithm }, context);
     return outcome.ok ? done(viewWrapped(outcome.value)) : outcome;

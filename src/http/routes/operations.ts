@@ -2,7 +2,7 @@ import type { Served, UnwrapRequest } from '../../broker/roads.ts';
 import { Dek } from '../../domain/dek.ts';
 import type { Thumbprint, UnwrapAlgorithm } from '../../domain/key.ts';
 import { done, type Outcome, type RefusalCode } from '../../domain/refusal.ts';
-import { decode, decodeSecret } from '../base64url.ts';
+import { decode } from '../base64url.ts';
 import { route, type Route, type WireOutcome } from '../route.ts';
 import { unwrapped, wrapped } from '../schemas/answers.ts';
 import { databasePath, noQuery, unwrapBody, wrapBody } from '../schemas/requests.ts';
@@ -49,7 +49,7 @@ export const operationRoutes: readonly Route[] = [
     answers: { 200: wrapped },
     refusals: operationRefusals,
     walk: async ({ params, body }, { roads, context }) => {
-      const dek = new Dek(decodeSecret(body.dek));
+      const dek = Dek.decode(body.dek);
       try {
         return served(await roads.wrap({ ...params, dek, algorithm: body.algorithm }, context), viewWrapped);
       } finally {
