@@ -70,7 +70,7 @@ export const batch: Bench = ({ seconds, runs, profile, note }) =>
       (['wrap', 'unwrap'] as const).map((operation): Subject => ({ vault, operation, databases: fleets[vault], ...nothingYet() })),
     );
     for (const subject of subjects.slice(0, 2)) for (const way of ways) await measure(place, subject, way, warmUps);
-    await alternated(place, subjects, { runs, batches: Math.max(1, Math.round(seconds * 4)) });
+    await alternated(place, subjects, { runs, batches: Math.max(1, Math.round(seconds * 2)) });
     return subjects.flatMap(figuresOf);
   });
 
