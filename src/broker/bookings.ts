@@ -172,10 +172,7 @@ export class Bookings {
   }
 
   #coming({ dueAt }: Booking): Set<Booking> {
-    const at = stepOf(dueAt);
-    const coming = this.#comings.get(at) ?? new Set();
-    this.#comings.set(at, coming);
-    return coming;
+    return atStep(this.#comings, dueAt, () => new Set());
   }
 
   #comes(booking: Booking): void {
@@ -185,10 +182,7 @@ export class Bookings {
   }
 
   #step({ supplyAt }: Booking): Backlog {
-    const at = stepOf(supplyAt);
-    const step = this.#steps.get(at) ?? new Backlog();
-    this.#steps.set(at, step);
-    return step;
+    return atStep(this.#steps, supplyAt, () => new Backlog());
   }
 
   #leaveStep(booking: Booking): void {
@@ -216,6 +210,14 @@ export class Bookings {
     own.list.splice(own.list.indexOf(booking), 1);
     if (own.list.length === 0) this.#byServer.delete(booking.server);
   }
+}
+
+/** What is kept of the step of a moment; made where there is none yet. */
+function atStep<T>(steps: Map<number, T>, moment: number, make: () => T): T {
+  const at = stepOf(moment);
+  const known = steps.get(at) ?? make();
+  steps.set(at, known);
+  return known;
 }
 
 /** When the step of a moment begins. */

@@ -85,11 +85,12 @@ export function createPictures({ accessLog, clock, rules }: Pick<Parts, 'accessL
   }
 
   function withOverlays({ picture }: Seen): AccessPicture {
-    if (overlays.size === 0) return picture;
-    const here = new LinkMap<LinkRef>();
-    for (const { ref } of overlays.values()) if (ref.vault === picture.vault) here.set(ref, ref);
+    const here = [...overlays.values()].map(({ ref }) => ref).filter(({ vault }) => vault === picture.vault);
+    if (here.length === 0) return picture;
+    const once = new LinkMap<LinkRef>();
+    for (const ref of here) once.set(ref, ref);
     const byLink = linksOf(picture);
-    for (const ref of here.values()) {
+    for (const ref of once.values()) {
       const access = overlaid(ref, byLink.get(ref));
       if (access !== undefined) byLink.set(ref, access);
     }
