@@ -70,8 +70,8 @@ export function createGroupCommit(table: Table, queue: RecordQueue, { clock, ins
   }
 
   function waitsUpTo(number: number): boolean {
-    const [first] = queue.front();
-    return first !== undefined && first.number <= number;
+    const first = queue.first();
+    return first !== undefined && first <= number;
   }
 
   /** Inserts that are under way may have begun without the newest records: then they are followed by others. */
@@ -108,13 +108,14 @@ function createStoreFirst(
 ): () => Promise<void> {
   let group: { readonly row: Row; readonly size: number } | undefined;
 
-  function formGroup(): { readonly row: Row; readonly size: number } {
-    const records = queue.front();
-    return { row: groupToRow({ instance, at: clock.now(), records, issued: queue.counts().issued }), size: records.length };
+  function formGroup(): typeof group {
+    const run = queue.front();
+    return run && { row: groupToRow({ instance, at: clock.now(), run, issued: queue.counts().issued }), size: run.size };
   }
 
   return async () => {
     group ??= formGroup();
+    if (group === undefined) return;
     const { row, size } = group;
     try {
       await table.write([{ kind: 'insert', row }]);

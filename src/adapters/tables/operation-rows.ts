@@ -1,39 +1,17 @@
-import type { NumberedRecord, OperationRecord } from '../../domain/operation.ts';
+import type { NumberedRecord } from '../../domain/operation.ts';
 import { instant, toRfc3339 } from '../../domain/time.ts';
+import { readRun, type RecordRun, type StoredRecord } from './record-run.ts';
 import { hashKey, jsonValue, textColumns, timeKey } from './rows.ts';
 import type { Row, RowKey } from './table.ts';
-
-/** A record that waits: its number and its JSON, made once. */
-export interface Waiting {
-  readonly number: number;
-  readonly json: string;
-}
 
 /** What a row of the operation log holds: a run of records with successive numbers. */
 export interface Group {
   readonly instance: string;
   /** When the group was formed, milliseconds since the epoch. */
   readonly at: number;
-  readonly records: readonly Waiting[];
+  readonly run: RecordRun;
   /** Highest number given out when the group was formed: a kill after it has lost at least what lies between. */
   readonly issued: number;
-}
-
-/** Characters of JSON a row: with two bytes each it stays below 900 KiB, and Tables takes 1 MiB. */
-const charactersPerRow = 450_000;
-
-/** Splits off the longest run from the front of the queue that fits into one row and has no hole in its numbers. */
-export function firstRun(queue: readonly Waiting[]): readonly Waiting[] {
-  let characters = 2;
-  let length = 0;
-  let expected = queue[0]?.number;
-  for (const { number, json } of queue) {
-    characters += json.length + 1;
-    if (number !== expected || (length > 0 && characters > charactersPerRow)) break;
-    expected = number + 1;
-    length += 1;
-  }
-  return queue.slice(0, length);
 }
 
 /** The partition of a time: its hour, e.g. `2026-11-22T06`. */
@@ -41,23 +19,22 @@ export function hourOf(ms: number): string {
   return toRfc3339(instant(ms)).slice(0, 13);
 }
 
+/** The schema since which a run tells differences. */
+const schema = 3;
+
 /** Numbers are text: they may outgrow 32 bits. */
-export function groupToRow({ instance, at, records, issued }: Group): Row {
-  const from = records[0]?.number ?? 0;
+export function groupToRow({ instance, at, run: { from, size, json }, issued }: Group): Row {
   const row = `${timeKey(at)}:${hashKey(instance)}:${String(from).padStart(15, '0')}`;
-  const json = `[${records.map((record) => record.json).join(',')}]`;
-  return {
-    partition: hourOf(at),
-    row,
-    columns: { instance, from: String(from), to: String(from + records.length - 1), issued: String(issued), ...textColumns(json) },
-  };
+  const columns = { instance, from: String(from), to: String(from + size - 1), issued: String(issued), ...textColumns(json) };
+  return { partition: hourOf(at), row, schema, columns };
 }
 
 /** The records of a row, in the order of their numbers. */
 export function rowToRecords(row: Row): readonly NumberedRecord[] {
   const instance = String(row.columns['instance']);
   const from = Number(row.columns['from']);
-  return jsonValue<readonly OperationRecord[]>(row).map((record, index) => ({ ...record, instance, number: from + index }));
+  const records = readRun(jsonValue<readonly StoredRecord[]>(row));
+  return records.map((record, index) => ({ ...record, instance, number: from + index }));
 }
 
 /** A cursor of the operation log: hour, row key and index of the last record seen. */

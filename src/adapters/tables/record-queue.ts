@@ -1,5 +1,5 @@
 import type { NumberedRecord, OperationRecord } from '../../domain/operation.ts';
-import { firstRun, type Waiting } from './operation-rows.ts';
+import { firstRun, type RecordRun, type Waiting } from './record-run.ts';
 
 export interface RecordQueueOptions {
   readonly instance: string;
@@ -13,8 +13,10 @@ export interface RecordQueueOptions {
 export interface RecordQueue {
   /** @returns the number; null where the record can neither wait nor be written to the log: then no number is used up. */
   add(record: OperationRecord): number | null;
-  /** The longest run from the front that one row can hold; stays in the queue until `drop`. Empty where nothing waits. */
-  front(): readonly Waiting[];
+  /** The number of the first that waits; undefined where nothing does. */
+  first(): number | undefined;
+  /** The longest run from the front that one row can hold; stays in the queue until `drop`. Undefined where nothing waits. */
+  front(): RecordRun | undefined;
   /** Takes so many records from the front. */
   drop(count: number): void;
   /** Writes so many records from the front to the log, and drops them; false, and nothing is dropped, if the log fails. */
@@ -31,7 +33,7 @@ export function createRecordQueue({ instance, log, queueLength }: RecordQueueOpt
     add(record) {
       const number = issued + 1;
       if (waiting.length < queueLength) {
-        waiting.push({ number, json: JSON.stringify(record) });
+        waiting.push({ number, record });
       } else {
         if (!log({ ...record, instance, number })) return null;
         spilled += 1;
@@ -39,14 +41,13 @@ export function createRecordQueue({ instance, log, queueLength }: RecordQueueOpt
       issued = number;
       return number;
     },
+    first: () => waiting[0]?.number,
     front: () => firstRun(waiting),
     drop: (count) => {
       waiting = waiting.slice(count);
     },
     spill(count) {
-      const written = waiting
-        .slice(0, count)
-        .every(({ number, json }) => log({ ...(JSON.parse(json) as OperationRecord), instance, number }));
+      const written = waiting.slice(0, count).every(({ number, record }) => log({ ...record, instance, number }));
       if (!written) return false;
       waiting = waiting.slice(count);
       spilled += count;

@@ -3,10 +3,13 @@ import { Unreadable } from '../../ports/store.ts';
 import type { Columns, Row, StoredRow } from './table.ts';
 
 /**
- * Version of all rows that this program writes. A change that an older program would misread raises it. 2: servers have incarnations, and
- * the association ledger an account for each.
+ * The newest version of rows that this program knows. A change that an older program would misread raises it. 2: servers have incarnations,
+ * and the association ledger an account for each. 3: the operation log tells of a record what differs from the one before it.
  */
-export const rowSchema = 2;
+export const rowSchema = 3;
+
+/** Of a row that says no other: written is the oldest version that has the row's form, so that an older program beside this one reads on. */
+const commonSchema = 2;
 
 /** Characters a string column: Tables holds 64 KiB of UTF-16, and we stay a little below. */
 const columnLength = 32_000;
@@ -17,7 +20,7 @@ export type Entity = Record<string, unknown> & { partitionKey: string; rowKey: s
 const keysOfTheService = new Set(['partitionKey', 'rowKey', 'schema', 'etag', 'timestamp', 'odata.metadata', 'odata.etag']);
 
 export function toEntity(row: Row): Entity {
-  return { partitionKey: row.partition, rowKey: row.row, schema: rowSchema, ...row.columns };
+  return { partitionKey: row.partition, rowKey: row.row, schema: row.schema ?? commonSchema, ...row.columns };
 }
 
 /** @throws Unreadable where the row has a newer schema than this program knows: it is refused, never misread. */

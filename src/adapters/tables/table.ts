@@ -28,6 +28,8 @@ export interface RowKey {
 
 export interface Row extends RowKey {
   readonly columns: Columns;
+  /** Version of its form; absent: the common one (`rows.ts`). Told to the store, and checked when the row is read. */
+  readonly schema?: number;
 }
 
 /** A row with the ETag of the version that was read. */

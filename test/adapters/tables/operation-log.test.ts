@@ -53,7 +53,7 @@ describe('group commit', () => {
   });
 
   it("a group too large for one row becomes several, in order, each below the store's bound", async () => {
-    for (let number = 0; number < 3000; number += 1) log.append(aRecord());
+    for (let number = 0; number < 3000; number += 1) log.append(aRecord({ requestId: `${number}`.padStart(300, 'r') }));
     await log.flush();
     const stored = await rows();
     expect(stored.length).toBeGreaterThan(1);
