@@ -2,6 +2,7 @@ import { Dek } from '../domain/dek.ts';
 import { refuse } from '../domain/refusal.ts';
 import { millis } from '../domain/time.ts';
 import type { Clock } from '../ports/clock.ts';
+import { createFlights, type Unwrapping } from './flights.ts';
 import type { Start, Tried } from './key-call.ts';
 
 /**
@@ -14,10 +15,9 @@ import type { Start, Tried } from './key-call.ts';
  */
 export interface Coalesce {
   /**
-   * @param key names what must be identical: server, identity, link, algorithm and ciphertext.
    * @param deadline monotonic milliseconds: one who joins waits no longer, whatever time the other has (C5). Who starts keeps his own.
    */
-  share(key: string, deadline: number, start: Start<Dek>): Promise<Tried<Dek>>;
+  share(wanted: Unwrapping, deadline: number, start: Start<Dek>): Promise<Tried<Dek>>;
 }
 
 /** So much more time than the one who was refused makes it worth asking again, in milliseconds: replicas that ask together have less. */
@@ -25,11 +25,13 @@ const worthAskingAgain = 250;
 
 /** What a caller would do by himself, and until when. */
 interface Wish {
+  readonly of: Unwrapping;
   readonly deadline: number;
   readonly start: Start<Dek>;
 }
 
 interface Flight {
+  readonly of: Unwrapping;
   readonly deadline: number;
   readonly tried: Promise<Tried<Dek>>;
   /** How many copies are still to be taken. */
@@ -39,12 +41,20 @@ interface Flight {
 }
 
 export function createCoalesce(clock: Clock): Coalesce {
-  const flights = new Map<string, Flight>();
+  const flights = createFlights<Flight>();
 
-  function begin(key: string, { deadline, start }: Wish, waited: boolean): Flight {
-    const flight: Flight = { deadline, tried: start(waited).finally(() => flights.delete(key)), takers: 0, heir: undefined };
-    flights.set(key, flight);
+  function begin({ of, deadline, start }: Wish, waited: boolean): Flight {
+    const flight: Flight = { of, deadline, tried: landed(of, start(waited)), takers: 0, heir: undefined };
+    flights.add(flight);
     return flight;
+  }
+
+  async function landed(of: Unwrapping, trying: Promise<Tried<Dek>>): Promise<Tried<Dek>> {
+    try {
+      return await trying;
+    } finally {
+      flights.delete(of);
+    }
   }
 
   async function copyOf(flight: Flight): Promise<Tried<Dek>> {
@@ -67,20 +77,20 @@ export function createCoalesce(clock: Clock): Coalesce {
   }
 
   /** Each round is of someone with more time than the one before, so that there are few, and of one place in the queue each. */
-  async function join(key: string, flight: Flight, wish: Wish): Promise<Tried<Dek>> {
+  async function join(flight: Flight, wish: Wish): Promise<Tried<Dek>> {
     for (let joined = flight; ;) {
       if (joined.heir === undefined || joined.heir.deadline < wish.deadline) joined.heir = wish;
       const tried = await copyInTime(joined, wish.deadline);
       if (!concernsStarterAlone(tried) || wish.deadline < joined.deadline + worthAskingAgain || tried === tooLate) return tried;
-      joined = flights.get(key) ?? begin(key, joined.heir, true);
+      joined = flights.find(wish.of) ?? begin(joined.heir, true);
     }
   }
 
   return {
-    share(key, deadline, start) {
-      const wish = { deadline, start };
-      const underWay = flights.get(key);
-      return underWay === undefined ? copyOf(begin(key, wish, false)) : join(key, underWay, wish);
+    share(wanted, deadline, start) {
+      const wish = { of: wanted, deadline, start };
+      const underWay = flights.find(wanted);
+      return underWay === undefined ? copyOf(begin(wish, false)) : join(underWay, wish);
     },
   };
 }

@@ -96,14 +96,12 @@ export function createOperate(parts: Parts, atGroup: AtGroup): Operations {
   ): Promise<Operated<Dek>> | undefined {
     const group = groupByThumbprint(operator.registered, wanted.thumbprint);
     if (group === undefined) return undefined;
-    const { buffer, byteOffset, byteLength } = wanted.wrappedDek;
-    const ciphertext = Buffer.from(buffer, byteOffset, byteLength).toString('latin1');
     return atGroup(group, {
       ...operator,
       operation: 'unwrapKey',
       send: (target, within) => vaults.unwrap(target, wanted.wrappedDek, wanted.algorithm, within),
-      share: ({ server, keyId, identity }, start) =>
-        coalesce.share(`${server}|${keyId}|${identity ?? ''}|${wanted.algorithm}|${ciphertext}`, operator.deadline, start),
+      share: (target, start) =>
+        coalesce.share({ target, algorithm: wanted.algorithm, wrappedDek: wanted.wrappedDek }, operator.deadline, start),
     });
   }
 

@@ -14,6 +14,7 @@ import { aLink, aVault } from '../support/stored-values.ts';
 import { virtualClock } from '../support/virtual-clock.ts';
 
 const link = aLink();
+const wrappedDek = Uint8Array.of(1, 2, 3);
 const registered = { ...aRegisteredWith(), links: [link] };
 
 /** Tries at a link whose vault grants everything, 2 s an attempt. */
@@ -105,7 +106,14 @@ describe('C4, F3: one who starts after another was refused', () => {
     const gated: number[] = [];
     const guard: Guard = () => Promise.resolve(void gated.push(clock.elapsed()));
     const ask = (deadline: number) =>
-      attempts.at(link, { ...callWith(deadline), share: (_target, start) => coalesce.share('one', deadline, start) }, guard);
+      attempts.at(
+        link,
+        {
+          ...callWith(deadline),
+          share: (target, start) => coalesce.share({ target, algorithm: 'RSA-OAEP-256', wrappedDek }, deadline, start),
+        },
+        guard,
+      );
     seen.admit = () => clock.pause(millis(3000)).then(() => millis(700));
     const first = ask(4000);
     const second = ask(10_000);
@@ -124,7 +132,14 @@ describe('C4, F3: one who starts after another was refused', () => {
     let closed = false;
     const guard: Guard = () => Promise.resolve(closed ? refuse('VaultUnavailable', 'F3: denied meanwhile').refusal : undefined);
     const ask = (deadline: number) =>
-      attempts.at(link, { ...callWith(deadline), share: (_target, start) => coalesce.share('one', deadline, start) }, guard);
+      attempts.at(
+        link,
+        {
+          ...callWith(deadline),
+          share: (target, start) => coalesce.share({ target, algorithm: 'RSA-OAEP-256', wrappedDek }, deadline, start),
+        },
+        guard,
+      );
     seen.admit = () => clock.pause(millis(3000)).then(() => millis(700));
     const asked = [ask(4000), ask(10_000)];
     await clock.advance(2999);
@@ -153,7 +168,11 @@ describe('B2, C4: a rewrap that joined an unwrap which then found no room', () =
       return clock.elapsed() === 0 ? clock.pause(millis(3000)).then(() => millis(700)) : Promise.resolve(roomLater);
     };
     const ask = (deadline: number, more: Partial<KeyCall<Dek>>) =>
-      attempts.at(link, { ...callWith(deadline), share: (_target, start) => coalesce.share('one', deadline, start), ...more });
+      attempts.at(link, {
+        ...callWith(deadline),
+        share: (target, start) => coalesce.share({ target, algorithm: 'RSA-OAEP-256', wrappedDek }, deadline, start),
+        ...more,
+      });
     const unwrap = ask(4000, {});
     const rewrap = ask(10_000, { rewrap: { to: { primary: link, standbys: [] }, room: null } });
     await clock.advance(3000);

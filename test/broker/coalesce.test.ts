@@ -1,13 +1,20 @@
 import { describe, expect, test } from 'vitest';
 import { createCoalesce } from '../../src/broker/coalesce.ts';
+import type { Unwrapping } from '../../src/broker/flights.ts';
 import type { Tried } from '../../src/broker/key-call.ts';
 import { Dek } from '../../src/domain/dek.ts';
 import { refuse } from '../../src/domain/refusal.ts';
 import type { Attempt } from '../../src/domain/refusal.ts';
 import { millis } from '../../src/domain/time.ts';
+import { keyId } from '../support/stored-values.ts';
 import { settled, virtualClock } from '../support/virtual-clock.ts';
 
 const attempt: Attempt = { vault: 'kv-west', role: 'primary', class: 'ok', status: 200, vaultCode: null, ms: millis(5) };
+const one: Unwrapping = {
+  target: { server: 'sql-a', keyId: keyId(), identity: null },
+  algorithm: 'RSA-OAEP-256',
+  wrappedDek: Uint8Array.of(9, 1, 2, 3, 4),
+};
 const plaintext = Uint8Array.of(1, 2, 3, 4);
 
 const refused: Tried<Dek> = {
@@ -42,7 +49,7 @@ describe('C4: identical unwraps in flight share one call', () => {
   test('five callers, one call, the same plaintext for each, as a copy of its own', async () => {
     const coalesce = createCoalesce(virtualClock());
     const { send, calls } = heldVault();
-    const asked = Array.from({ length: 5 }, () => coalesce.share('one', 10_000, send));
+    const asked = Array.from({ length: 5 }, () => coalesce.share(one, 10_000, send));
     expect(calls).toHaveLength(1);
     calls[0]!.resolve(granted());
     const deks = (await Promise.all(asked)).map(dekOf);
@@ -55,7 +62,7 @@ describe('C4: identical unwraps in flight share one call', () => {
     const { send, calls } = heldVault();
     const kept: Uint8Array[] = [];
     const asked = Array.from({ length: 5 }, async (_, i) => {
-      const dek = dekOf(await coalesce.share('one', 10_000, send));
+      const dek = dekOf(await coalesce.share(one, 10_000, send));
       if (i === first) dek.zero();
       else kept.push(dek.reveal());
     });
@@ -68,7 +75,7 @@ describe('C4: identical unwraps in flight share one call', () => {
     const coalesce = createCoalesce(virtualClock());
     const { send, calls } = heldVault();
     const given = Uint8Array.from(plaintext);
-    const asked = Array.from({ length: 3 }, () => coalesce.share('one', 10_000, send));
+    const asked = Array.from({ length: 3 }, () => coalesce.share(one, 10_000, send));
     calls[0]!.resolve(granted(given));
     const deks = (await Promise.all(asked)).map(dekOf);
     for (const dek of deks) dek.zero();
@@ -78,27 +85,38 @@ describe('C4: identical unwraps in flight share one call', () => {
 
   test('a lone caller gets what the vault gave, without a copy', async () => {
     const given = Uint8Array.from(plaintext);
-    const reply = await createCoalesce(virtualClock()).share('one', 10_000, () => Promise.resolve(granted(given)));
+    const reply = await createCoalesce(virtualClock()).share(one, 10_000, () => Promise.resolve(granted(given)));
     expect(dekOf(reply).reveal()).toBe(given);
   });
 
   test('what differs in server, link, algorithm or ciphertext is another call', async () => {
     const coalesce = createCoalesce(virtualClock());
     const { send, calls } = heldVault();
-    const asked = ['a', 'b', 'a'].map((key) => coalesce.share(key, 10_000, send));
-    expect(calls).toHaveLength(2);
-    calls[0]!.resolve(granted(Uint8Array.of(1)));
-    calls[1]!.resolve(granted(Uint8Array.of(2)));
-    expect((await Promise.all(asked)).map((reply) => dekOf(reply).reveal()[0])).toEqual([1, 2, 1]);
+    const { target, wrappedDek } = one;
+    // The last ends as the first does: what is under way is looked for by its end.
+    const others: readonly Unwrapping[] = [
+      { ...one, target: { ...target, server: 'sql-b' } },
+      { ...one, target: { ...target, keyId: keyId('kv-north') } },
+      { ...one, target: { ...target, identity: '00000000-0000-0000-0000-000000000001' } },
+      { ...one, algorithm: 'RSA1_5' },
+      { ...one, wrappedDek: Uint8Array.of(8, ...wrappedDek) },
+      { ...one, wrappedDek: Uint8Array.of(8, ...wrappedDek.subarray(1)) },
+    ];
+    const asked = [one, ...others, ...others, { ...one, wrappedDek: Uint8Array.from(wrappedDek) }].map((wanted) =>
+      coalesce.share(wanted, 10_000, send),
+    );
+    expect(calls).toHaveLength(7);
+    calls.forEach((call, i) => call.resolve(granted(Uint8Array.of(i))));
+    expect((await Promise.all(asked)).map((reply) => dekOf(reply).reveal()[0])).toEqual([0, 1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 6, 0]);
   });
 
   test('C1: nothing is kept beyond the call: the next unwrap is a call again', async () => {
     const coalesce = createCoalesce(virtualClock());
     const { send, calls } = heldVault();
-    const first = coalesce.share('one', 10_000, send);
+    const first = coalesce.share(one, 10_000, send);
     calls[0]!.resolve(granted());
     await first;
-    const second = coalesce.share('one', 10_000, send);
+    const second = coalesce.share(one, 10_000, send);
     expect(calls).toHaveLength(2);
     calls[1]!.resolve(refused);
     expect(await second).toEqual(refused);
@@ -107,7 +125,7 @@ describe('C4: identical unwraps in flight share one call', () => {
   test('a failure is shared like a success, with its attempt', async () => {
     const coalesce = createCoalesce(virtualClock());
     const { send, calls } = heldVault();
-    const asked = [coalesce.share('one', 10_000, send), coalesce.share('one', 10_000, send)];
+    const asked = [coalesce.share(one, 10_000, send), coalesce.share(one, 10_000, send)];
     calls[0]!.resolve(refused);
     expect(await Promise.all(asked)).toEqual([refused, refused]);
   });
@@ -115,10 +133,10 @@ describe('C4: identical unwraps in flight share one call', () => {
   test('a defect reaches each caller, and does not stay in the way of the next', async () => {
     const coalesce = createCoalesce(virtualClock());
     const { send, calls } = heldVault();
-    const asked = Promise.allSettled([coalesce.share('one', 10_000, send), coalesce.share('one', 10_000, send)]);
+    const asked = Promise.allSettled([coalesce.share(one, 10_000, send), coalesce.share(one, 10_000, send)]);
     calls[0]!.reject(new Error('defect'));
     expect((await asked).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
-    void coalesce.share('one', 10_000, send);
+    void coalesce.share(one, 10_000, send);
     await settled();
     expect(calls).toHaveLength(2);
   });
@@ -139,7 +157,7 @@ describe('C4: what concerns the starter alone is not shared: he had no time left
       waited.push(late);
       return send();
     };
-    const [starter, ...joined] = [500, 5000, 9000, 7000].map((deadline) => coalesce.share('one', deadline, start));
+    const [starter, ...joined] = [500, 5000, 9000, 7000].map((deadline) => coalesce.share(one, deadline, start));
     calls[0]!.resolve(refusal);
     expect(await starter).toEqual(refusal);
     await settled();
@@ -158,7 +176,7 @@ describe('C4: what concerns the starter alone is not shared: he had no time left
   test('no herd: of a hundred who have hardly more time than who was refused, none asks again', async () => {
     const coalesce = createCoalesce(virtualClock());
     const { send, calls } = heldVault();
-    const asked = [9000, ...Array.from({ length: 100 }, (_, i) => 9149 + i)].map((deadline) => coalesce.share('one', deadline, send));
+    const asked = [9000, ...Array.from({ length: 100 }, (_, i) => 9149 + i)].map((deadline) => coalesce.share(one, deadline, send));
     calls[0]!.resolve(noRoom);
     expect(await Promise.all(asked)).toEqual(asked.map(() => noRoom));
     expect(calls).toHaveLength(1);
@@ -167,7 +185,7 @@ describe('C4: what concerns the starter alone is not shared: he had no time left
   test('a hundred, each with more time than the one before: two tries in all', async () => {
     const coalesce = createCoalesce(virtualClock());
     const { send, calls } = heldVault();
-    const asked = Array.from({ length: 100 }, (_, i) => coalesce.share('one', 1000 + 300 * i, send));
+    const asked = Array.from({ length: 100 }, (_, i) => coalesce.share(one, 1000 + 300 * i, send));
     calls[0]!.resolve(noRoom);
     await settled();
     calls[1]!.resolve(noRoom);
@@ -183,7 +201,7 @@ describe('C4: what concerns the starter alone is not shared: he had no time left
       refusal: refuse('Throttled', 'the vault').refusal,
       attempt: { ...attempt, class: 'throttled', status: 429 },
     };
-    const asked = [500, 9000].map((deadline) => coalesce.share('one', deadline, send));
+    const asked = [500, 9000].map((deadline) => coalesce.share(one, deadline, send));
     calls[0]!.resolve(throttled);
     expect(await Promise.all(asked)).toEqual([throttled, throttled]);
     expect(calls).toHaveLength(1);
@@ -201,8 +219,8 @@ describe('C5: one who joins waits no longer than he has time', () => {
     const coalesce = createCoalesce(clock);
     const { send, calls } = heldVault();
     const heard: unknown[] = [];
-    const first = coalesce.share('one', 60_000, send);
-    void coalesce.share('one', 2000, send).then((tried) => heard.push(tried));
+    const first = coalesce.share(one, 60_000, send);
+    void coalesce.share(one, 2000, send).then((tried) => heard.push(tried));
     await clock.advance(ms);
     expect(heard).toMatchObject(answers);
     calls[0]!.resolve(granted());
@@ -215,7 +233,7 @@ describe('C5: one who joins waits no longer than he has time', () => {
     const coalesce = createCoalesce(clock);
     const { send, calls } = heldVault();
     const given = Uint8Array.from(plaintext);
-    const asked = [60_000, 1000, 30_000, 1500].map((deadline) => coalesce.share('one', deadline, send));
+    const asked = [60_000, 1000, 30_000, 1500].map((deadline) => coalesce.share(one, deadline, send));
     await clock.advance(2000);
     calls[0]!.resolve(granted(given));
     const tried = await Promise.all(asked);
@@ -232,8 +250,8 @@ describe('C5: one who joins waits no longer than he has time', () => {
     const clock = virtualClock();
     const coalesce = createCoalesce(clock);
     const { send, calls } = heldVault();
-    const first = coalesce.share('one', 60_000, send);
-    const second = coalesce.share('one', 1000, send);
+    const first = coalesce.share(one, 60_000, send);
+    const second = coalesce.share(one, 1000, send);
     await clock.advance(1000);
     calls[0]!.reject(new Error('defect'));
     await expect(first).rejects.toThrow('defect');
@@ -244,7 +262,7 @@ describe('C5: one who joins waits no longer than he has time', () => {
     const clock = virtualClock();
     const coalesce = createCoalesce(clock);
     const { send, calls } = heldVault();
-    const asked = [coalesce.share('one', 10_000, send), coalesce.share('one', 10_000, send)];
+    const asked = [coalesce.share(one, 10_000, send), coalesce.share(one, 10_000, send)];
     calls[0]!.resolve(granted());
     await Promise.all(asked);
     expect(clock.pending).toBe(0);

@@ -1,10 +1,12 @@
 import { createCoalesce } from '../../src/broker/coalesce.ts';
+import type { Unwrapping } from '../../src/broker/flights.ts';
 import type { Tried } from '../../src/broker/key-call.ts';
 import { Dek } from '../../src/domain/dek.ts';
 import { refuse } from '../../src/domain/refusal.ts';
 import type { Tier } from '../../src/domain/server.ts';
 import { millis } from '../../src/domain/time.ts';
 import type { Fleet } from './admission-fleet.ts';
+import { keyId } from './stored-values.ts';
 
 /** What asks at once: the storms of `npm run bench -- storm`. */
 export interface StormCalls {
@@ -71,8 +73,10 @@ export async function weather(subject: Fleet, calls: StormCalls, how: StormWeath
     const deadline = clock.elapsed() + requestMs;
     await clock.pause(millis(takenAt - clock.elapsed()));
     const points = tier === 'GeneralPurpose' ? 2 : 5;
+    const target = { server, keyId: keyId(), identity: null };
+    const wanted: Unwrapping = { target, algorithm: 'RSA-OAEP-256', wrappedDek: Buffer.from(dek) };
     const share = flights[instance]?.share.bind(flights[instance]) ?? (() => Promise.reject(new Error('no such instance')));
-    return share(dek, deadline, async () => {
+    return share(wanted, deadline, async () => {
       const within = millis(Math.max(0, deadline - clock.elapsed() - attemptMs / 2));
       const answer = await subject.ask(instance, { server, tier, points, within, key: stormKey });
       if (!answer.passed) return refused('Throttled', answer.comeBack);
