@@ -35,15 +35,16 @@ export interface Identities {
 
 /** Managed-identity tokens through `@azure/identity`, loaded when the first is asked for. */
 export function createIdentities({ clock, ownClientId = null, renewalPauseMs = millis(30_000) }: IdentitiesOptions): Identities {
-  const sources = new Map<string, TokenSource>();
+  /** By client id and scope. */
+  const sources = new Map<string | null, Map<string, TokenSource>>();
 
   function sourceOf(identity: string | null, scope: string): TokenSource {
     const clientId = identity ?? ownClientId;
-    const key = `${clientId ?? ''} ${scope}`;
-    const known = sources.get(key);
+    const own = sources.get(clientId) ?? new Map<string, TokenSource>();
+    const known = own.get(scope);
     if (known) return known;
     const source = new TokenSource(clock, { clientId, scope, renewalPauseMs });
-    sources.set(key, source);
+    sources.set(clientId, own.set(scope, source));
     return source;
   }
 

@@ -17,23 +17,34 @@ interface Operand {
   readonly thumbprint?: Thumbprint;
 }
 
-/** Finds the servers that key operations name. Both reject with `StoreAway`. */
+/** At once, without a promise, where the copy serves, as it does in the healthy case. Rejects with `StoreAway`. */
+type Seen<T> = Outcome<T> | Promise<Outcome<T>>;
+
+interface Operable {
+  readonly registered: RegisteredServer;
+  readonly tier: Tier;
+}
+
+/** Finds the servers that key operations name. */
 export interface Authority {
   /**
    * Finds the server and asks `check`. The copy may serve, but a refusal is decided on a fresh read only (design, section 6): a database
    * that was registered a second ago through another instance is not turned away.
    */
-  seeServer(name: string, check: Check): Promise<Outcome<RegisteredServer>>;
+  seeServer(name: string, check: Check): Seen<RegisteredServer>;
   /** The server and the database's tier, if the caller may have key operations there, and the named key is linked. */
-  seeOperable(operand: Operand, context: RequestContext): Promise<Outcome<{ readonly registered: RegisteredServer; readonly tier: Tier }>>;
+  seeOperable(operand: Operand, context: RequestContext): Seen<Operable>;
 }
 
 export function createAuthority({ registry, clock }: Pick<Parts, 'registry' | 'clock'>): Authority {
   const fresh = createFreshReads(registry);
 
-  async function seeServer(name: string, check: Check): Promise<Outcome<RegisteredServer>> {
+  function seeServer(name: string, check: Check): Seen<RegisteredServer> {
     const copy = registry.peekServer(name);
-    if (copy !== undefined && check(copy) === undefined) return done(copy);
+    return copy !== undefined && check(copy) === undefined ? done(copy) : seeStored(name, check);
+  }
+
+  async function seeStored(name: string, check: Check): Promise<Outcome<RegisteredServer>> {
     const stored = await fresh(name);
     if (stored === undefined) return refuse('NotFound', `there is no server ${name}`);
     const refusal = check(stored);
@@ -42,8 +53,8 @@ export function createAuthority({ registry, clock }: Pick<Parts, 'registry' | 'c
 
   return {
     seeServer,
-    async seeOperable({ server, database, thumbprint }, { caller }) {
-      const seen = await seeServer(server, (registered) => {
+    seeOperable({ server, database, thumbprint }, { caller }) {
+      const seen = seeServer(server, (registered) => {
         const refusal = ownServer(caller, registered) ?? stateAllows(registered, 'operate', clock.now());
         if (refusal !== undefined) return refusal;
         if (!registered.databases.has(database)) return refuse('NotFound', `server ${server} has no database ${database}`).refusal;
@@ -51,8 +62,9 @@ export function createAuthority({ registry, clock }: Pick<Parts, 'registry' | 'c
           ? undefined
           : keyNotLinked(server, thumbprint);
       });
-      if (!seen.ok) return seen;
-      return done({ registered: seen.value, tier: seen.value.databases.get(database) ?? seen.value.server.defaultTier });
+      const operable = (one: Outcome<RegisteredServer>): Outcome<Operable> =>
+        one.ok ? done({ registered: one.value, tier: one.value.databases.get(database) ?? one.value.server.defaultTier }) : one;
+      return seen instanceof Promise ? seen.then(operable) : operable(seen);
     },
   };
 }

@@ -67,10 +67,12 @@ export function createBatch(parts: Pick<Parts, 'registry' | 'clock' | 'operation
       const workers: Promise<void>[] = [];
       const worker = async (): Promise<void> => {
         let long = 0;
+        let began = clock.elapsed();
         for (const index of indices) {
-          const began = clock.elapsed();
           results[index] = began >= context.deadline ? refuseItem(index, cancelled) : await item(index, contextOf(index));
-          long = clock.elapsed() - began > longMs ? long + 1 : 0;
+          const ended = clock.elapsed();
+          long = ended - began > longMs ? long + 1 : 0;
+          began = ended;
           if (long > 1 && workers.length < mostAtOnce) begin();
         }
       };

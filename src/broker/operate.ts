@@ -53,10 +53,15 @@ export function createOperate(parts: Parts, atGroup: AtGroup): Operations {
     const record = keepRecord(operation, target, context);
     let course: Course<T>;
     try {
-      course = await courseOf(target, context, work);
+      const sight = seeOperable(target, context);
+      const seen = sight instanceof Promise ? await sight : sight;
+      course = seen.ok ? await work({ ...seen.value, deadline: context.deadline }) : refusedCourse(seen.refusal);
     } catch (error) {
-      record({ link: null, outcome: 'Internal', attempts: [] });
-      throw error;
+      if (!(error instanceof StoreAway)) {
+        record({ link: null, outcome: 'Internal', attempts: [] });
+        throw error;
+      }
+      course = refusedCourse(stateUnavailable(error).refusal);
     }
     const { outcome, attempts } = course;
     const place = record({ link: outcome.link, outcome: outcome.ok ? 'ok' : outcome.refusal.code, attempts });
@@ -67,20 +72,6 @@ export function createOperate(parts: Parts, atGroup: AtGroup): Operations {
     if (!outcome.ok) return { ok: false, refusal: { ...outcome.refusal, ...(attempts.length > 0 && { attempts }) } };
     const { keyId, thumbprint, vault, standbyOf } = outcome.link;
     return done({ ...outcome.value, keyId, thumbprint, vault, failover: standbyOf !== null, record: place });
-  }
-
-  async function courseOf<T>(
-    target: { readonly server: string; readonly database: string; readonly thumbprint?: Thumbprint },
-    context: RequestContext,
-    work: (operator: Operator) => Promise<Course<T>>,
-  ): Promise<Course<T>> {
-    try {
-      const seen = await seeOperable(target, context);
-      return seen.ok ? await work({ ...seen.value, deadline: context.deadline }) : refusedCourse(seen.refusal);
-    } catch (error) {
-      if (!(error instanceof StoreAway)) throw error;
-      return refusedCourse(stateUnavailable(error).refusal);
-    }
   }
 
   function wrapAtProtector(operator: Operator, dek: Dek, algorithm: WrapAlgorithm): Promise<Operated<WrappedDek>> | undefined {

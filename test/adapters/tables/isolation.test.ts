@@ -86,7 +86,7 @@ describe('one server that cannot be read', () => {
     const [, other] = await broken();
     await other.registry.refresh();
     const { seeServer } = createAuthority({ registry: other.registry, clock });
-    const error: unknown = await seeServer('sql-b', () => undefined).catch((thrown: unknown) => thrown);
+    const error: unknown = await Promise.resolve(seeServer('sql-b', () => undefined)).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(StoreAway);
     expect(stateUnavailable(error as StoreAway).refusal).toMatchObject({
       code: 'StateUnavailable',
