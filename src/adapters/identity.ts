@@ -35,7 +35,7 @@ export interface Identities {
 
 /** Managed-identity tokens through `@azure/identity`, loaded when the first is asked for. */
 export function createIdentities({ clock, ownClientId = null, renewalPauseMs = millis(30_000) }: IdentitiesOptions): Identities {
-  /** By client id and scope. */
+  /** By client id, null for the system-assigned identity, and scope. */
   const sources = new Map<string | null, Map<string, TokenSource>>();
 
   function sourceOf(identity: string | null, scope: string): TokenSource {

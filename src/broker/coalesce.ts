@@ -15,6 +15,7 @@ import type { Start, Tried } from './key-call.ts';
  */
 export interface Coalesce {
   /**
+   * @param wanted all of which must be identical.
    * @param deadline monotonic milliseconds: one who joins waits no longer, whatever time the other has (C5). Who starts keeps his own.
    */
   share(wanted: Unwrapping, deadline: number, start: Start<Dek>): Promise<Tried<Dek>>;

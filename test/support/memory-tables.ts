@@ -131,9 +131,9 @@ export function createMemoryTables(pageLimit = 1000): { open(): MemoryTables } {
   return { open };
 }
 
-/** As the service's adapter gives a row: where a test gave it a schema of its own, only if the program knows it. */
+/** As the service's adapter gives a row: one with a schema of its own, which a test may have given it, only if the program knows it. */
 function given(row: StoredRow, leaveOut?: LeaveOut): readonly StoredRow[] {
-  if (!('schema' in row.columns)) return [row];
+  if (!('schema' in row.columns) && !('schema' in row)) return [row];
   return readOrLeaveOut(row, leaveOut, () => fromEntity({ ...toEntity(row), etag: row.etag }));
 }
 

@@ -3,7 +3,7 @@ import { millis, minutes, type Millis } from '../../domain/time.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { OperationLog } from '../../ports/operation-log.ts';
 import { createGroupCommit } from './group-commit.ts';
-import { behindRow, isOperationCursor, fromCursor, hourOf, rowToRecords, toCursor } from './operation-rows.ts';
+import { behindAll, behindRow, isOperationCursor, fromCursor, hourOf, rowToRecords, toCursor } from './operation-rows.ts';
 import { createTellOfPages } from './readable-rows.ts';
 import { createRecordQueue } from './record-queue.ts';
 import { timeKey } from './rows.ts';
@@ -50,6 +50,7 @@ export function createOperationLog(store: Store, options: OperationLogOptions): 
       if (after !== null && cursor === undefined) return { items: [], next: null, unreadable: [] };
       return scanPage<NumberedRecord>(table, {
         start: cursor ?? startAt(since),
+        within: cursor !== undefined && cursor.index < behindAll,
         limit,
         behind: cursorBehind,
         leftOut: told.leftOut,

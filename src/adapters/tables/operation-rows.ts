@@ -1,7 +1,7 @@
 import type { NumberedRecord } from '../../domain/operation.ts';
 import { instant, toRfc3339 } from '../../domain/time.ts';
-import { readRun, type RecordRun, type StoredRecord } from './record-run.ts';
-import { hashKey, jsonValue, textColumns, timeKey } from './rows.ts';
+import { readRun, type RecordRun } from './record-run.ts';
+import { hashKey, jsonValue, notOurs, textColumns, timeKey } from './rows.ts';
 import type { Row, RowKey } from './table.ts';
 
 /** What a row of the operation log holds: a run of records with successive numbers. */
@@ -19,21 +19,22 @@ export function hourOf(ms: number): string {
   return toRfc3339(instant(ms)).slice(0, 13);
 }
 
-/** The schema since which a run tells differences. */
-const schema = 3;
+/** The schema since which a record tells what differs from the one before it. */
+const differencesSince = 3;
 
 /** Numbers are text: they may outgrow 32 bits. */
 export function groupToRow({ instance, at, run: { from, size, json }, issued }: Group): Row {
   const row = `${timeKey(at)}:${hashKey(instance)}:${String(from).padStart(15, '0')}`;
   const columns = { instance, from: String(from), to: String(from + size - 1), issued: String(issued), ...textColumns(json) };
-  return { partition: hourOf(at), row, schema, columns };
+  return { partition: hourOf(at), row, schema: differencesSince, columns };
 }
 
-/** The records of a row, in the order of their numbers. */
+/** The records of a row, in the order of their numbers. @throws Unreadable where it was not written by a broker. */
 export function rowToRecords(row: Row): readonly NumberedRecord[] {
   const instance = String(row.columns['instance']);
   const from = Number(row.columns['from']);
-  const records = readRun(jsonValue<readonly StoredRecord[]>(row));
+  const records = readRun(jsonValue(row));
+  if (records === undefined) throw notOurs(row);
   return records.map((record, index) => ({ ...record, instance, number: from + index }));
 }
 
@@ -49,9 +50,12 @@ export function toCursor({ partition, row }: RowKey, index: number): string {
   return `${partition}~${row}~${index}`;
 }
 
-/** The cursor behind all records of a row, also of one that cannot be read: no row holds as many. */
+/** The index in a cursor that stands behind all records of a row: no row holds as many. */
+export const behindAll = 9_999_999;
+
+/** The cursor behind all records of a row, also of one that cannot be read. */
 export function behindRow(key: RowKey): string {
-  return toCursor(key, 9_999_999);
+  return toCursor(key, behindAll);
 }
 
 export function fromCursor(cursor: string): (RowKey & { readonly index: number }) | undefined {

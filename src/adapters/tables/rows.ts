@@ -70,8 +70,12 @@ export function jsonValue<T>(row: Pick<Row, 'row' | 'columns'>): T {
   try {
     return JSON.parse(columnsText(row.columns)) as T;
   } catch {
-    throw new Unreadable(`row \`${row.row}\` cannot be read: it was not written by a broker`);
+    throw notOurs(row);
   }
+}
+
+export function notOurs({ row }: Pick<Row, 'row'>): Unreadable {
+  return new Unreadable(`row \`${row}\` cannot be read: it was not written by a broker`);
 }
 
 /** Row keys that sort by time: milliseconds since the epoch in 15 digits. */

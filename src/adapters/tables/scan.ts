@@ -18,6 +18,8 @@ import {
 export interface Scan<T> {
   /** The first row that may hold an item of the page. */
   readonly start: RowKey;
+  /** Whether the page before may have ended within that row. Else it held all of it. */
+  readonly within?: boolean;
   readonly limit: number;
   /** The items of a row that belong to the list and lie beyond the page before, each with the cursor that stands behind it. */
   unpack(row: StoredRow): readonly Found<T>[];
@@ -45,14 +47,14 @@ const growth = 4;
 
 /** Reads one page. `next` is null only where no row is left. */
 export async function scanPage<T>(table: Table, scan: Scan<T>): Promise<LogPage<T>> {
-  const { start } = scan;
+  const { start, within = false } = scan;
   const found: (Found<T> & { readonly row: string })[] = [];
   const leftOut = new Map<string, LeftOut>();
   const leaveOut: LeaveOut = (left) => void leftOut.set(left.row, left);
   const page = (next: string | null, last?: string): LogPage<T> => {
     const missing = [...leftOut.values()].sort((a, b) => (a.row < b.row ? -1 : 1));
     scan.leftOut(missing);
-    return { items: items(found), next, unreadable: timesOf(missing, start.row, last) };
+    return { items: items(found), next, unreadable: timesOf(missing, { start: start.row, within }, last) };
   };
   let read = await readRows(table, { partition: start.partition, from: start.row, leaveOut }, firstRead);
   for (let size = firstRead, scanned = 0; ;) {
@@ -77,9 +79,13 @@ function items<T>(found: readonly Found<T>[]): readonly T[] {
   return found.map(({ item }) => item);
 }
 
-/** Of rows beyond `start`, with which the page before may have ended, up to `last`. A key without a time was written by no broker. */
-function timesOf(rows: readonly LeftOut[], start: string, last?: string): LogPage<unknown>['unreadable'] {
-  const here = rows.filter(({ row }) => row > start && (last === undefined || row <= last));
+/** Of rows beyond those of the page before, up to `last`. A key without a time was written by no broker. */
+function timesOf(
+  rows: readonly LeftOut[],
+  { start, within }: { readonly start: string; readonly within: boolean },
+  last?: string,
+): LogPage<unknown>['unreadable'] {
+  const here = rows.filter(({ row }) => (within ? row >= start : row > start) && (last === undefined || row <= last));
   return here.map(({ row }) => instant(Number.parseInt(row, 10))).filter(Number.isFinite);
 }
 

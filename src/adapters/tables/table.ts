@@ -28,12 +28,12 @@ export interface RowKey {
 
 export interface Row extends RowKey {
   readonly columns: Columns;
-  /** Version of its form; absent: the common one (`rows.ts`). Told to the store, and checked when the row is read. */
+  /** Version of the form that it is written in; absent: the common one (`rows.ts`). One that was read does not say it any more. */
   readonly schema?: number;
 }
 
 /** A row with the ETag of the version that was read. */
-export interface StoredRow extends Row {
+export interface StoredRow extends Omit<Row, 'schema'> {
   readonly etag: string;
 }
 

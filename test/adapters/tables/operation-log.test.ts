@@ -162,6 +162,7 @@ describe('group commit', () => {
     // The read leaves the first out; the second is met when its page is.
     ['a newer schema', { schema: 9 }, 1],
     ['text that no broker wrote', { json: '[' }, 2],
+    ['a run that no broker wrote', { json: '[{"attempts":[1]}]' }, 2],
   ])(
     'P3: a row that cannot be read, %s, costs its own records alone: its page says what it lacks, and the log once of all',
     async (_what, columns, linesTold) => {
@@ -197,6 +198,20 @@ describe('group commit', () => {
       expect(told).toEqual(about.map((rows) => ['records of key operations cannot be read', rows, 'string']));
     },
   );
+
+  it('P3: a page that goes on within a row which this broker cannot read says what it lacks: a newer one gave the page before', async () => {
+    for (let record = 0; record < 4; record += 1) log.append(aRecord());
+    await log.flush();
+    const first = await log.page({ after: null, limit: 2, since: null, server: null });
+    const behind = await log.page({ after: first.next, limit: 2, since: null, server: null });
+    expect([first, behind].map(({ items }) => items.map(({ number }) => number))).toEqual([
+      [1, 2],
+      [3, 4],
+    ]);
+    await spoil(['1'], { schema: 9 });
+    const after = { limit: 2, since: null, server: null };
+    expect(await log.page({ ...after, after: first.next })).toEqual({ items: [], next: null, unreadable: [morning] });
+  });
 
   it('a filter that lets nothing through ends a page after a bounded number of rows, with a cursor to go on from', async () => {
     const operations = tables.table('operations');

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { rowToRecords } from '../../../src/adapters/tables/operation-rows.ts';
-import { firstRun, readRun, type StoredRecord } from '../../../src/adapters/tables/record-run.ts';
+import { firstRun, readRun } from '../../../src/adapters/tables/record-run.ts';
 import { fromEntity, jsonColumns } from '../../../src/adapters/tables/rows.ts';
 import type { OperationRecord } from '../../../src/domain/operation.ts';
 import type { Attempt } from '../../../src/domain/refusal.ts';
@@ -58,8 +58,8 @@ function waiting(list: readonly OperationRecord[], numberOf = (index: number) =>
   return list.map((record, index) => ({ number: numberOf(index), record }));
 }
 
-function read(json: string | undefined): readonly OperationRecord[] {
-  return readRun(JSON.parse(json ?? '') as StoredRecord[]);
+function read(json: string | undefined): readonly OperationRecord[] | undefined {
+  return readRun(JSON.parse(json ?? ''));
 }
 
 describe('record run', () => {
@@ -103,6 +103,26 @@ describe('record run', () => {
     const run = firstRun(waiting(list));
     expect(run?.json.length).toBeLessThan(JSON.stringify(list).length / 3);
     expect(read(run?.json)).toEqual(list);
+  });
+
+  const whole = aRecord({ attempts: [] });
+  const attempt = { vault: 'kv-west', role: 'primary', class: 'ok', status: 200, vaultCode: null, ms: 1 };
+
+  it.each<[string, unknown]>([
+    ['no list', {}],
+    ['nothing', null],
+    ['a list of nothing', [null]],
+    ['a record without fields', [{}]],
+    ['a first record that tells differences', [{ requestId: 'r1', attempts: [] }]],
+    ['a record without attempts', [whole, { requestId: 'r2' }]],
+    ['attempts that are no list', [{ ...whole, attempts: null }]],
+    ['a time in the first record', [{ ...whole, attempts: [1] }]],
+    ['a time that has no like before it', [{ ...whole, attempts: [attempt] }, { attempts: [1, 2] }]],
+    ['an attempt that is nothing', [{ ...whole, attempts: [null] }]],
+  ])('%s is no run: the row was not written by a broker', (_what, run) => {
+    expect(readRun(run)).toBeUndefined();
+    const row = fromEntity({ partitionKey: '2026-11-22T06', rowKey: 'r', schema: 3, instance: 'i1', from: '1', ...jsonColumns(run) });
+    expect(() => rowToRecords(row)).toThrow('row `r` cannot be read: it was not written by a broker');
   });
 
   it('a row of schema 2, whose records are whole, is read', () => {

@@ -86,6 +86,8 @@ const codecs: Readonly<Record<string, Codec>> = {
       return [groupToRow({ instance: 'i1', at: Number(row!.row.slice(0, 15)), issued: Number(row!.columns['issued']), run })];
     },
   },
+  /** Written by a broker before records told differences. */
+  'operation-group-schema-2': { decode: ([row]) => rowToRecords(row!), encode: (rows) => rows },
   'instance-report': { decode: ([row]) => jsonValue(row!), encode: ([row]) => [reportToRow(jsonValue<InstanceReport>(row!))] },
   audit: { decode: ([row]) => jsonValue(row!), encode: ([row]) => [auditRow(jsonValue<Audit>(row!))] },
   'audit-progress': { decode: ([row]) => jsonValue(row!), encode: ([row]) => [progressToRow(jsonValue<AuditProgress>(row!))] },
