@@ -38,7 +38,7 @@ export function createAdmission(parts: AdmissionParts): Admission {
 
   return {
     admit: (request) => gateOf(request.vault).admit(request, fareOf(request)),
-    keep: (request, comeBack) => gateOf(request.vault).keep(request, fareOf(request), comeBack),
+    keep: (request, told) => gateOf(request.vault).keep(request, fareOf(request), told),
     ended: (call) => gateOf(call.vault).ended(fareOf(call)),
     throttled: (vault) => gateOf(vault).throttled(),
     async usage(vault) {

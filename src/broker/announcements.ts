@@ -1,10 +1,10 @@
-import { add, fits, nothing } from '../domain/budget.ts';
+import { add, fits, nothing, times } from '../domain/budget.ts';
 import type { Amount } from '../domain/budget.ts';
 import { millis } from '../domain/time.ts';
 import type { Millis } from '../domain/time.ts';
 import { addClaims, markOf } from '../policy/claims.ts';
 import type { Demand } from '../policy/draw.ts';
-import { announce, cautionFor } from '../policy/forecast.ts';
+import { announce, cautionFor, onTheWayMs } from '../policy/forecast.ts';
 import type { Need } from '../policy/forecast.ts';
 import type { Bookings, Place } from './bookings.ts';
 import type { LeaseHolder } from './lease-holder.ts';
@@ -13,8 +13,15 @@ import type { Call, WaitingCalls } from './waiting-calls.ts';
 /** What one instance may announce before the others are told, as a share of the limit: else all would promise the same supply in a storm. */
 const untoldShare = 0.02;
 
+/**
+ * What each of the others may have announced that this one does not see, as a share of the limit: as much before it tells the row as while it
+ * does. Of three others at most: where there are more, each has less of the crowd.
+ */
+const unseenShare = 2 * untoldShare;
+const mostUnseen = 3;
+
 /** By a row that was read longer ago than so many ms, a caller whom another instance expects here would be sent away. */
-const oldMs = 700;
+export const oldMs = 700;
 
 /** What another vault told a caller who needs both: to come back after so long. Then it waits there first, for about so long. */
 export interface ToldElsewhere {
@@ -98,12 +105,16 @@ export class Announcements {
    * @param elsewhere what it was told by another vault: it comes back no sooner, and waits there first.
    */
   placeFor(call: Call, now: number, elsewhere?: ToldElsewhere): { readonly comeBack: Millis; readonly place: Place } {
-    const caution = cautionFor(this.#holder.picture.rivals(now));
+    const { picture } = this.#holder;
+    const rivals = picture.rivals(now);
+    const need = this.needOf(call, now);
+    const load = add(need.load, times(picture.limit(now), unseenShare * Math.min(picture.busy(now), mostUnseen)));
     // What waits elsewhere and is in the row goes before: those instances were first to tell.
-    const wait = this.#holder.wait({ ...this.needOf(call, now), claim: nothing, caution }, now);
+    const wait = this.#holder.wait({ ...need, load, claim: nothing, caution: cautionFor(rivals) }, now);
     this.#untold += call.cost.points;
     const { comeBack: notBefore, waitsMs } = elsewhere ?? { comeBack: 0, waitsMs: millis(0) };
     const comeBack = millis(Math.max(announce(wait, call.within, this.#windowMs), notBefore));
-    return { comeBack, place: { ...call, dueAt: now + comeBack, supplyAt: now + Math.max(wait, notBefore), waitsMs } };
+    const supplyAt = now + Math.max(wait, comeBack + onTheWayMs);
+    return { comeBack, place: { ...call, dueAt: now + comeBack, supplyAt, waitsMs } };
   }
 }

@@ -115,7 +115,7 @@ export class AwayAllowance {
     const { windowMs, leaseMs } = this.#rules;
     const since = this.#since ?? this.#attemptAt ?? now;
     if (now > since + leaseMs + windowMs) return nothing;
-    return times(limit, Math.min(unseenShare, readAt === null ? 1 : (since - readAt) / windowMs));
+    return times(limit, Math.min(unseenShare, readAt === null ? 1 : Math.max(0, since - readAt) / windowMs));
   }
 
   /** How long a call waits that has `load` before it, itself included. */

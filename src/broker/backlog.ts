@@ -1,8 +1,8 @@
-import { nothing } from '../domain/budget.ts';
+import { least, most, nothing } from '../domain/budget.ts';
 import type { Amount, Claim } from '../domain/budget.ts';
 import { ranks } from '../policy/admission.ts';
 import type { Turn } from '../policy/admission.ts';
-import { claimOf, marks } from '../policy/claims.ts';
+import { claimOf, marks, partTo } from '../policy/claims.ts';
 
 /** Sums of what waits, by round and rank: tells what goes before a turn without walking the queue. */
 export class Backlog {
@@ -42,6 +42,25 @@ export class Backlog {
       for (let rank = 0; rank <= last; rank += 1) {
         points += sums.points[rank] ?? 0;
         service += sums.service[rank] ?? 0;
+      }
+    }
+    return { points, service };
+  }
+
+  /**
+   * What goes before `turn`; or, where that is more, what lies up to the first mark (policy/claims.ts) and is of no later class, whatever its
+   * turn: what was announced to servers that ask for little holds.
+   */
+  keptFrom(turn: Turn): Amount {
+    return most(this.ahead(turn), least(this.#ofRank(turn.rank), partTo(this.claim, 0)));
+  }
+
+  #ofRank(rank: number): Amount {
+    let [points, service] = [0, 0];
+    for (const sums of this.#rounds.values()) {
+      for (let one = 0; one <= rank; one += 1) {
+        points += sums.points[one] ?? 0;
+        service += sums.service[one] ?? 0;
       }
     }
     return { points, service };

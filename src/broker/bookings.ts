@@ -143,9 +143,9 @@ export class Bookings {
     );
   }
 
-  /** The places before `turn` that are ahead of their time, by steps, earliest first. */
+  /** The places ahead of their time that are kept from a call of this turn: by steps, earliest first. */
   ahead(turn: Turn): Release[] {
-    const before = [...this.#steps].map(([at, step]) => ({ at, amount: step.ahead(turn) }));
+    const before = [...this.#steps].map(([at, step]) => ({ at, amount: step.keptFrom(turn) }));
     return before.filter(({ amount }) => amount.points > 0).sort((a, b) => a.at - b.at);
   }
 

@@ -4,7 +4,7 @@ import { millis } from '../domain/time.ts';
 import type { Millis } from '../domain/time.ts';
 import { waitFor } from '../policy/forecast.ts';
 import type { Need, Outlook } from '../policy/forecast.ts';
-import { held, othersClaims, othersWaiting, releases, viewRow } from '../policy/lease.ts';
+import { believed, held, othersClaims, othersWaiting, releases, viewRow } from '../policy/lease.ts';
 import type { Dated, Moment, Release, RowView } from '../policy/lease.ts';
 import { othersExpected, othersPromises, writtenAt } from '../policy/promises.ts';
 import type { WrittenAt } from '../policy/promises.ts';
@@ -121,6 +121,14 @@ export class BudgetPicture {
   rivals(now: number): number {
     const { purse, instance } = this.#parts;
     return this.#view === null ? 0 : othersClaims(this.#view, purse, instance, now).length;
+  }
+
+  /** How many other instances have something to get, or something to spend. */
+  busy(now: number): number {
+    const { purse, instance } = this.#parts;
+    if (this.#view === null) return 0;
+    const recent = believed(this.#view, purse, instance, now);
+    return recent.filter(({ claim, lease }) => claim.points > 0 || lease.points > 0).length;
   }
 
   /** Whether callers whom other instances told to come back may come by now. */

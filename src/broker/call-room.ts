@@ -80,17 +80,18 @@ export function createCallRoom({ admission, circuits, clock, registry, rules }: 
     const first = requestFor(unwrapFirst ? link : wrapLink, call);
     const second = requestFor(unwrapFirst ? wrapLink : link, call);
     const noFirst = await askAndLearn(first);
-    if (noFirst !== undefined) return withPlaceAt(second, noFirst);
+    if (noFirst !== undefined) return withPlaceAt(second, noFirst, call);
     const noSecond = await askAndLearn({ ...second, within: millis(Math.min(second.within, rules.attemptMs / 2)) });
     if (noSecond === undefined) return undefined;
     admission.ended(first);
-    return withPlaceAt(first, noSecond);
+    return withPlaceAt(first, noSecond, call);
   }
 
   /** Who comes back as one vault told is to find room at the other one, too. */
-  function withPlaceAt(other: AdmissionRequest, refused: Refusal): Refusal {
+  async function withPlaceAt<T>(other: AdmissionRequest, refused: Refusal, call: KeyCall<T>): Promise<Refusal> {
     if (refused.retryAfterMs === undefined) return refused;
-    return { ...refused, retryAfterMs: admission.keep(other, refused.retryAfterMs) };
+    const told = { comeBack: refused.retryAfterMs, left: waitAtMost(call) };
+    return { ...refused, retryAfterMs: await admission.keep(other, told) };
   }
 
   /** Room that was got long ago is forgotten by the budget: what goes by it would count at no time. */

@@ -6,10 +6,11 @@ import { viewRow } from '../policy/lease.ts';
 import { limitOf } from '../policy/rate.ts';
 import type { RateRules } from '../policy/rate.ts';
 import { backOffEnd, isSlowed, rowWith, shownFactor } from '../policy/slowdown.ts';
-import type { AdmissionRequest } from '../ports/admission.ts';
+import type { AdmissionRequest, ToldByAnother } from '../ports/admission.ts';
 import type { BudgetLedger } from '../ports/budget-ledger.ts';
 import type { Clock } from '../ports/clock.ts';
 import { StoreAway } from '../ports/store.ts';
+import { oldMs } from './announcements.ts';
 import type { Usage } from './budget-picture.ts';
 import { LeaseHolder } from './lease-holder.ts';
 import { OwnSlowdown } from './own-slowdown.ts';
@@ -41,6 +42,9 @@ const slowPauseMs = 50;
 /** So long the row as it was seen last tells the use of the vault: draws of leases see it as often where there is traffic. */
 const freshMs = 1000;
 
+/** Whoever is told when to come back waits no longer than this for the row. */
+const longestLookMs = millis(500);
+
 /** The two ways into one vault: one for traffic, one for probes with the share that is kept for them. */
 export class VaultGate {
   readonly #vault: string;
@@ -49,6 +53,7 @@ export class VaultGate {
   readonly #probes: Way;
   readonly #instance: string;
   readonly #slowdown: OwnSlowdown;
+  #looking: Promise<void> | undefined;
   /** Nothing goes through until it is known how long the vault is left alone. */
   #halted = false;
   #telling = false;
@@ -82,9 +87,38 @@ export class VaultGate {
     return this.#probes.turnstile.ask(request, fare, now);
   }
 
-  /** As `Admission.keep`. */
-  keep(request: AdmissionRequest, fare: Fare, comeBack: Millis): Millis {
-    return this.#traffic.turnstile.keep(request, fare, comeBack);
+  /** As `Admission.keep`. What an instance has not looked at for a while, others may have promised to theirs. */
+  async keep(request: AdmissionRequest, fare: Fare, { comeBack, left }: ToldByAnother): Promise<Millis> {
+    const { holder, turnstile } = this.#traffic;
+    const asked = this.#parts.clock.elapsed();
+    if (holder.picture.age(asked) > oldMs && !holder.away.inForce(asked)) await this.#lookWithin(millis(Math.min(left, longestLookMs)));
+    const waited = this.#parts.clock.elapsed() - asked;
+    return turnstile.keep(request, fare, millis(Math.max(0, comeBack - waited)));
+  }
+
+  /** One read for all who ask meanwhile; none waits for it for longer than he can. */
+  async #lookWithin(ms: Millis): Promise<void> {
+    const enough = new AbortController();
+    this.#looking ??= this.#look().finally(() => (this.#looking = undefined));
+    try {
+      await Promise.race([this.#looking, this.#parts.clock.pause(ms, enough.signal)]);
+    } finally {
+      enough.abort();
+    }
+  }
+
+  /** Where a draw has read the row meanwhile it knows better; and with the store away, what was read before it went decides. */
+  async #look(): Promise<void> {
+    const { holder } = this.#traffic;
+    const { clock, ledger } = this.#parts;
+    const begun = clock.elapsed();
+    try {
+      const row = await ledger.read(this.#vault);
+      const ended = clock.elapsed();
+      if (holder.picture.age(ended) > ended - begun && !holder.away.inForce(ended)) holder.look(row);
+    } catch (error) {
+      if (!(error instanceof StoreAway)) throw error;
+    }
   }
 
   /** A call that was let through has ended. Probes may have gone by either way: the one that was let through first is taken to be it. */

@@ -3,6 +3,7 @@ import type { Amount, Claim } from '../domain/budget.ts';
 import type { Millis } from '../domain/time.ts';
 import { order } from '../policy/admission.ts';
 import type { Turn } from '../policy/admission.ts';
+import { marks } from '../policy/claims.ts';
 import { Backlog } from './backlog.ts';
 import { Heap } from './heap.ts';
 
@@ -38,6 +39,7 @@ export class WaitingCalls {
   readonly #queue = new Heap<WaitingCall>((a, b) => order(a.turn, b.turn) < 0);
   readonly #backlog = new Backlog();
   readonly #points = new Map<string, number>();
+  readonly #due = new DuePoints();
   #firstDeadline = Infinity;
   #newestAt = -Infinity;
 
@@ -51,7 +53,8 @@ export class WaitingCalls {
   }
 
   get claim(): Claim {
-    return this.#backlog.claim;
+    const { claim } = this.#backlog;
+    return this.#due.sum > 0 ? { ...claim, due: this.#due.sum } : claim;
   }
 
   /** What waits of one server, in points. */
@@ -79,6 +82,7 @@ export class WaitingCalls {
     const before = this.pointsOf(call.server);
     this.#backlog.add(call.turn, call.cost, before);
     this.#points.set(call.server, before + call.cost.points);
+    if (call.booked) this.#due.change(call.server, call.cost.points);
     this.#firstDeadline = Math.min(this.#firstDeadline, call.until);
   }
 
@@ -114,8 +118,9 @@ export class WaitingCalls {
     return this.#take((call) => hopeless.has(call));
   }
 
-  #leave({ server, turn, cost }: WaitingCall): void {
+  #leave({ server, turn, cost, booked }: WaitingCall): void {
     const rest = this.pointsOf(server) - cost.points;
+    if (booked) this.#due.change(server, -cost.points);
     this.#backlog.remove(turn, cost, rest);
     if (rest > 0) this.#points.set(server, rest);
     else this.#points.delete(server);
@@ -127,5 +132,23 @@ export class WaitingCalls {
     this.#firstDeadline = Infinity;
     for (const { until } of this.#queue.values()) this.#firstDeadline = Math.min(this.#firstDeadline, until);
     return taken;
+  }
+}
+
+/** What waits of callers who came back as they were told: of each server no more than up to the first mark (policy/claims.ts). */
+class DuePoints {
+  readonly #servers = new Map<string, number>();
+  #sum = 0;
+
+  get sum(): number {
+    return this.#sum;
+  }
+
+  change(server: string, by: number): void {
+    const before = this.#servers.get(server) ?? 0;
+    const after = before + by;
+    this.#sum += Math.min(after, marks[0]) - Math.min(before, marks[0]);
+    if (after > 0) this.#servers.set(server, after);
+    else this.#servers.delete(server);
   }
 }

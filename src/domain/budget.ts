@@ -16,6 +16,11 @@ export interface Amount {
  */
 export interface Claim extends Amount {
   readonly upTo?: readonly number[];
+  /**
+   * The points of it that are of callers who came back as they were told, and wait: they go before all others. Those who are expected and
+   * have not come are not among them. Of one server no more than the first 50. Absent: none, or the claim is of an older version.
+   */
+  readonly due?: number;
 }
 
 /** Which part of a vault's budget: 5 % are kept for probes, and no traffic draws on them (B4). */

@@ -10,7 +10,8 @@
  * Critical before General Purpose), then the deadline. In a storm where each database asks once, all are in one round, and the class rules.
  *
  * Nothing starves: virtual time moves on at least one round in two seconds, and a call that comes later starts no earlier than that; so a
- * call is overtaken only by what came before it or within two seconds after it, and by callers who come back as they were told.
+ * call is overtaken only by what came before it or within two seconds after it, and by callers who come back as they were told. Nor is a
+ * newcomer let wait where the supply is promised to others of its class or above who ask for little, though their turn may be later.
  */
 import type { Tier } from '../domain/server.ts';
 

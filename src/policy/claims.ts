@@ -6,6 +6,9 @@
  * thousand servers that ask for one call each have all of theirs there. Supply is poured over all instances mark by mark, so those who ask
  * for little are met first, wherever they wait. Between two marks it is shared by what each instance has there.
  *
+ * Before all that come those who were told when to come, and have come, up to the first mark: what was announced holds, whichever
+ * instance they came to, and however many newcomers wait at the others.
+ *
  * A server that asks several instances counts at each as one of its own: it may get more than its part by that, but takes nothing of what
  * those need who ask for less.
  */
@@ -17,6 +20,9 @@ export const marks = [50, 160, 400] as const;
 
 /** Beyond them: all of a claim. */
 const beyond = marks.length;
+
+/** Below them: the part of a claim that goes before all others. */
+const dueFirst = -1;
 
 /** The first mark that covers all that one server claims. */
 export function markOf(points: number): number {
@@ -36,15 +42,15 @@ export function partTo(claim: Claim, mark: number): Amount {
   return points === claim.points ? claim : times(claim, points / claim.points);
 }
 
-function pointsTo({ points, upTo }: Claim, mark: number): number {
-  return upTo?.[mark] ?? points;
+function pointsTo({ points, upTo, due = 0 }: Claim, mark: number): number {
+  return mark === dueFirst ? due : (upTo?.[mark] ?? points);
 }
 
 /** A claim of so much, with its points up to each mark; those that say nothing new are left out. */
-export function claimOf({ points, service }: Amount, pointsUpTo: readonly number[]): Claim {
+export function claimOf({ points, service }: Amount, pointsUpTo: readonly number[], due = 0): Claim {
   const all = pointsUpTo.indexOf(points);
   const upTo = all < 0 ? pointsUpTo : pointsUpTo.slice(0, all);
-  return upTo.length === 0 ? { points, service } : { points, service, upTo };
+  return { points, service, ...(upTo.length > 0 && { upTo }), ...(due > 0 && { due }) };
 }
 
 export function addClaims(a: Claim, b: Claim): Claim {
@@ -52,15 +58,23 @@ export function addClaims(a: Claim, b: Claim): Claim {
   return claimOf(
     sum,
     marks.map((_, mark) => pointsTo(a, mark) + pointsTo(b, mark)),
+    pointsTo(a, dueFirst) + pointsTo(b, dueFirst),
   );
 }
 
-/** What is left of a claim without `part`; a part without marks is met from the first on. */
+/** What is left of a claim without `part`, of which none is due yet; a part without marks is met from the first on. */
 export function lessClaim(claim: Claim, part: Claim): Claim {
   return claimOf(
     less(claim, part),
     marks.map((_, mark) => Math.max(0, pointsTo(claim, mark) - pointsTo(part, mark))),
+    claim.due,
   );
+}
+
+/** What is left of a claim when so much was served: those first who go first. */
+export function lessServed(claim: Claim, served: Amount): Claim {
+  const { due, ...left } = lessClaim(claim, served);
+  return claimOf(left, left.upTo ?? [], Math.max(0, (due ?? 0) - served.points));
 }
 
 /** A claim with something more that nobody waits for yet: it goes last. */
@@ -68,6 +82,7 @@ export function extended(claim: Claim, want: Amount): Claim {
   return claimOf(
     most(claim, want),
     marks.map((_, mark) => pointsTo(claim, mark)),
+    claim.due,
   );
 }
 
@@ -76,7 +91,7 @@ export interface Share {
   readonly share: number;
   /** The claim up to the mark where the supply ends: so much may be given at once without harm to those who ask for less. */
   readonly level: number;
-  /** What is to be left for those of the others whose claims are met as a whole. */
+  /** What is to be left for the others: claims that are met as a whole, and of the rest what goes first. */
   readonly spared: number;
 }
 
@@ -84,13 +99,15 @@ export interface Share {
 export function shareOf(supply: number, mine: Claim, others: readonly Claim[], by: keyof Amount): Share {
   const othersTo = (mark: number): number => others.reduce((sum, claim) => sum + partTo(claim, mark)[by], 0);
   let below = { mine: 0, all: 0 };
-  for (let mark = 0; mark <= beyond; mark += 1) {
+  for (let mark: number = dueFirst; mark <= beyond; mark += 1) {
     const part = partTo(mine, mark)[by];
     const all = part + othersTo(mark);
     if (all > supply) {
-      const met = others.filter((claim) => mark > 0 && partTo(claim, mark - 1)[by] >= claim[by]);
+      if (mark === dueFirst && part === 0) return { share: 0, level: 0, spared: supply };
       const poured = (supply - below.all) / (all - below.all);
-      return { share: below.mine + (part - below.mine) * poured, level: part, spared: met.reduce((sum, claim) => sum + claim[by], 0) };
+      const sparedOf = (claim: Claim): number => partTo(claim, partTo(claim, mark - 1)[by] < claim[by] ? dueFirst : beyond)[by];
+      const spared = mark === dueFirst ? 0 : others.reduce((sum, claim) => sum + sparedOf(claim), 0);
+      return { share: below.mine + (part - below.mine) * poured, level: part, spared };
     }
     below = { mine: part, all };
   }

@@ -1,7 +1,7 @@
 import { add, fits, less, most, nothing, sumOf } from '../domain/budget.ts';
 import type { Amount, BudgetRow, Claim, Holding, Purse, Spent } from '../domain/budget.ts';
 import { millis } from '../domain/time.ts';
-import { lessClaim } from './claims.ts';
+import { lessServed } from './claims.ts';
 import { announcedLeases, expectedDemand, freeOf, grant, held, holdingsWith, othersClaims, releases } from './lease.ts';
 import type { Moment, Release, RowView, Trend } from './lease.ts';
 import type { ExpectedAt } from './promises.ts';
@@ -69,7 +69,7 @@ export function decideDraw(state: DrawState, at: Moment, rules: RateRules): Draw
     ageMs: millis(0),
     lease,
     leaseMs: rules.leaseMs,
-    claim: lessClaim(demand.announced, lease),
+    claim: lessServed(demand.announced, lease),
     promised: demand.promised.map(({ at: due, amount }) => ({ ...amount, inMs: millis(Math.max(0, Math.floor(due - at.elapsed))) })),
     expected: demand.expected.map(({ at: from, tags }) => ({ inMs: millis(Math.floor(from - at.elapsed)), tags })),
     spent: state.spent,

@@ -40,13 +40,18 @@ const halfStepMs = 250;
 
 /**
  * How long it takes until a call can start without taking what was promised to others (B4): from then on, all that is needed by any moment
- * is there by it. Reckoned by the scarcer of the two rules alone. Whatever is spent now is free again a window later, so supply repeats.
+ * is there by it, by both rules: which of them is the scarcer one is not known by the call, since what goes before it may be of other tiers
+ * and keys. Whatever is spent now is free again a window later, so supply repeats.
  * @returns Infinity where the limit is zero.
  */
 export function waitFor(need: Need, outlook: Outlook, elapsed: number): Millis {
-  const { limit, windowMs, free, releases } = outlook;
+  const { limit } = outlook;
   if (limit.points <= 0 || limit.service <= 0) return millis(Infinity);
-  const by = need.load.points / limit.points >= need.load.service / limit.service ? 'points' : 'service';
+  return millis(Math.max(waitBy('points', need, outlook, elapsed), waitBy('service', need, outlook, elapsed)));
+}
+
+function waitBy(by: keyof Amount, need: Need, outlook: Outlook, elapsed: number): number {
+  const { limit, windowMs, free, releases } = outlook;
   const enough = balance(need, outlook, by);
   let startAt: number | undefined;
   let supply = 0;
@@ -64,7 +69,7 @@ export function waitFor(need: Need, outlook: Outlook, elapsed: number): Millis {
     }
     if (startAt !== undefined && enough.allCounted) break;
   }
-  return millis(startAt === undefined ? longestWaitWindows * windowMs : Math.max(0, startAt - elapsed));
+  return startAt === undefined ? longestWaitWindows * windowMs : Math.max(0, startAt - elapsed);
 }
 
 interface Balance {
@@ -87,7 +92,7 @@ function balance(need: Need, { left, othersWaiting, othersPromised }: Outlook, b
     holds(at, supply) {
       const mine = (load[by] + own.sum(at)) * caution;
       const waiting = Math.max(mine, waitingHere);
-      const shared = ((supply - others.sum(at) * caution) * waiting) / (waiting + waitingElsewhere);
+      const shared = waiting === 0 ? 0 : ((supply - others.sum(at) * caution) * waiting) / (waiting + waitingElsewhere);
       return left[by] + shared >= mine - 1e-6;
     },
   };
@@ -117,6 +122,12 @@ export const marginMs = 150;
 /** A caller comes so much before its supply, in ms, but no earlier than this share of the time that it has. */
 const earlyMs = 1000;
 const earlyShare = 1 / 4;
+
+/**
+ * So long before its supply, in ms, a caller is told to come who has time enough: until then the others count it as one who is on its way. One
+ * with less time comes later than that, and counts as one with a later supply, lest it be counted nowhere.
+ */
+export const onTheWayMs = earlyMs - marginMs;
 
 /** No caller is sent away for longer than so many windows. */
 const longestWaitWindows = 60;

@@ -107,7 +107,10 @@ export function releases(view: RowView, purse: Purse, instance: string, rules: R
   const list: Release[] = [];
   for (const { value, by } of view.holdings) {
     if (value.purse !== purse || value.instance === instance) continue;
-    for (const spent of value.spent) list.push({ at: by - spent.agoMs + rules.windowMs, amount: spent });
+    for (const spent of value.spent) {
+      const underWay = spent.agoMs < 0 && { lastsMs: millis(Math.abs(spent.agoMs)) };
+      list.push({ at: by - spent.agoMs + rules.windowMs, amount: spent, ...underWay });
+    }
     if (value.lease.points > 0) {
       const lastsMs = millis(value.leaseMs + rules.attemptMs);
       list.push({ at: by + lastsMs + rules.windowMs, amount: value.lease, lastsMs });
@@ -140,7 +143,8 @@ export function othersWaiting(view: RowView, purse: Purse, instance: string, ela
   return waiting.reduce(addClaims, nothing);
 }
 
-function believed(view: RowView, purse: Purse, instance: string, elapsed: number): Holding[] {
+/** The holdings of the other instances, as far as they are recent. */
+export function believed(view: RowView, purse: Purse, instance: string, elapsed: number): Holding[] {
   const recent = othersOf(view, purse, instance).filter(({ value, by }) => elapsed - by <= value.leaseMs * believedLeases);
   return recent.map(({ value }) => value);
 }

@@ -17,6 +17,14 @@ export interface AdmissionRequest {
   readonly within: Millis;
 }
 
+/** What a caller was told by another vault that its operation needs, too. */
+export interface ToldByAnother {
+  /** To come back after so long. */
+  readonly comeBack: Millis;
+  /** How long it can still wait for its answer now. */
+  readonly left: Millis;
+}
+
 /** Keeps each vault inside its rate budget. */
 export interface Admission {
   /**
@@ -28,7 +36,7 @@ export interface Admission {
    * The caller was told by another vault, which its operation needs too, to come back after so long: a place is kept for its call here.
    * @returns when it is to come back, that there is room here, too: then or later.
    */
-  keep(request: AdmissionRequest, comeBack: Millis): Millis;
+  keep(request: AdmissionRequest, told: ToldByAnother): Promise<Millis>;
   /**
    * A call that was let through has ended, by an answer, a fault or its deadline: it reached the vault by now. Which of equal calls it was
    * does not matter. One that never tells counts as if it took the time of an attempt.

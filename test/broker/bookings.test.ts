@@ -55,6 +55,27 @@ describe('B4: the other instances are told who comes back when', () => {
   });
 });
 
+test('B4: what was announced to servers that ask for little holds, whoever comes later with an earlier turn; not the long line of one in a loop', () => {
+  const cost = { points: 2, service: 250 };
+  const later = { ...place.turn, start: 10, round: 2 };
+  const bookings = new Bookings(1000, 1000);
+  const before = (): number => bookings.ahead(place.turn).reduce((sum, { amount }) => sum + amount.points, 0);
+  for (let k = 0; k < 20; k += 1) bookings.book({ ...place, server: `sql-${k}`, turn: later, cost }, 0);
+  expect(before()).toBe(40);
+  for (let k = 0; k < 100; k += 1) bookings.book({ ...place, server: 'loop', turn: later, cost }, 0);
+  expect(before()).toBe(40 + marks[0]);
+  expect(bookings.ahead(later).map(({ amount }) => amount.points)).toEqual([240]);
+});
+
+test('B4: what was announced to calls of a later class is not kept from one of an earlier class', () => {
+  const cost = { points: 2, service: 250 };
+  const bookings = new Bookings(1000, 1000);
+  for (let k = 0; k < 10; k += 1) bookings.book({ ...place, server: `wrap-${k}`, turn: { ...place.turn, rank: 3 }, cost }, 0);
+  for (let k = 0; k < 5; k += 1) bookings.book({ ...place, server: `unwrap-${k}`, turn: { ...place.turn, round: 4, rank: 1 }, cost }, 0);
+  const kept = (rank: number): number => bookings.ahead({ ...place.turn, rank }).reduce((sum, { amount }) => sum + amount.points, 0);
+  expect([0, 1, 3].map(kept)).toEqual([0, 10, 30]);
+});
+
 test('B4: supply is held for a caller who waits at another vault first until it has done so', () => {
   const cost = { points: 2, service: 250 };
   const bookings = new Bookings(10, 100);

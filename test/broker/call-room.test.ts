@@ -5,7 +5,7 @@ import { groupOf } from '../../src/domain/server.ts';
 import type { Link } from '../../src/domain/server.ts';
 import { millis } from '../../src/domain/time.ts';
 import type { Millis } from '../../src/domain/time.ts';
-import type { Admission, AdmissionRequest } from '../../src/ports/admission.ts';
+import type { Admission, AdmissionRequest, ToldByAnother } from '../../src/ports/admission.ts';
 import type { CircuitState } from '../../src/ports/circuits.ts';
 import { fleet, usageOf } from '../support/admission-fleet.ts';
 import { aRegisteredWith } from '../support/builders.ts';
@@ -34,9 +34,9 @@ function rig(protector: Link, standbys: readonly Link[] = []) {
     admission: {
       admit: (request: AdmissionRequest) => (asked.push(request), answers.get(request.vault)),
       ended: ({ vault }: AdmissionRequest) => told.push(vault),
-      keep({ vault, class: of }: AdmissionRequest, comeBack: Millis) {
+      keep({ vault, class: of }: AdmissionRequest, { comeBack }: ToldByAnother) {
         kept.push(`${of} at ${vault} in ${comeBack}`);
-        return keeps.get(vault) ?? comeBack;
+        return Promise.resolve(keeps.get(vault) ?? comeBack);
       },
     },
     circuits: { state: (vault: string) => ({ state: circuits.get(vault) ?? 'closed', since: null }) },

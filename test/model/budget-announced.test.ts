@@ -79,14 +79,21 @@ describe('B4: the announced time is right', () => {
     expect(all.kept / (all.kept + all.broken)).toBeGreaterThanOrEqual(0.99);
   });
 
-  test.each([2, 3, 4])(
-    'B4: on %i instances, each coming back to any, among newcomers all the time: who comes back is served',
-    async (n) => {
+  /** With less patience there is less room for what instances cannot know of each other yet. */
+  const patiences = [2, 3, 4].flatMap((n) => [
+    { n, within: 8000, seeds: 6, all: 0.995, worst: 0.98 },
+    { n, within: 4000, seeds: 4, all: 0.99, worst: 0.98 },
+    { n, within: 2000, seeds: 4, all: 0.96, worst: 0.95 },
+  ]);
+
+  test.each(patiences)(
+    'B4: on $n instances, each coming back to any with patience of $within ms, among newcomers all the time: who comes back is served',
+    async ({ n, within, seeds, all: most, worst }) => {
       const all = { kept: 0, broken: 0 };
-      for (let seed = 1; seed <= 6; seed += 1) {
+      for (let seed = 1; seed <= seeds; seed += 1) {
         const subject = fleet(skews(n), { seed });
         subject.store.latencyMs = 8;
-        const seen = storm(8000);
+        const seen = storm(within);
         // 120 points a second for a minute, a quarter more than the budget has.
         for (let k = 0; k < 3600; k += 1) {
           void client(subject, `sql-${k}`, (tries) => hashed(k + seed * 10_000, tries) % n, seen);
@@ -95,12 +102,12 @@ describe('B4: the announced time is right', () => {
         await subject.clock.advance(60_000);
         expect(subject.passed).toHaveLength(3600);
         expect(fullestWindow(subject.passed).points).toBeLessThanOrEqual(traffic);
-        expect(seen.kept / (seen.kept + seen.broken), `seed ${seed}`).toBeGreaterThanOrEqual(0.98);
+        expect(seen.kept / (seen.kept + seen.broken), `seed ${seed}`).toBeGreaterThanOrEqual(worst);
         all.kept += seen.kept;
         all.broken += seen.broken;
       }
-      expect(all.kept).toBeGreaterThan(6000);
-      expect(all.kept / (all.kept + all.broken)).toBeGreaterThanOrEqual(0.99);
+      expect(all.kept).toBeGreaterThan(1000 * seeds);
+      expect(all.kept / (all.kept + all.broken)).toBeGreaterThanOrEqual(most);
     },
   );
 
@@ -119,9 +126,29 @@ describe('B4: the announced time is right', () => {
       }
       await subject.clock.advance(40_000);
     }
-    expect(seen.kept).toBeGreaterThan(90);
-    expect(seen.kept / (seen.kept + seen.broken)).toBeGreaterThanOrEqual(n === 2 ? 0.97 : 0.9);
+    expect(seen.kept).toBeGreaterThan(60);
+    expect(seen.kept / (seen.kept + seen.broken)).toBeGreaterThanOrEqual(0.99);
   });
+
+  test.each(['wrap', 'audit'] as const)(
+    'B4: unwraps that come later are not sent away for the sake of each %s that was told a time',
+    async (of) => {
+      const subject = fleet(skews(1), { seed: 3 });
+      for (let k = 0; k < traffic / 2; k += 1) void subject.ask(0, { server: `filler-${k}` });
+      await subject.clock.advance(2000);
+      const told: Answer[] = [];
+      for (let k = 0; k < 900; k += 1) {
+        void subject.ask(0, { server: `later-${k}`, class: of, within: millis(2000) }).then((answer) => told.push(answer));
+      }
+      await subject.clock.advance(1500);
+      expect(told.filter(({ passed }) => !passed).length).toBeGreaterThan(800);
+      const unwraps: Promise<Answer>[] = [];
+      const urgent = { class: 'unwrap', tier: 'BusinessCritical', points: 5 } as const;
+      for (let k = 0; k < 100; k += 1) unwraps.push(subject.ask(0, { server: `urgent-${k}`, ...urgent }));
+      await subject.clock.advance(9000);
+      for (const answer of await Promise.all(unwraps)) expect(answer.passed).toBe(true);
+    },
+  );
 
   test('B4: instances whose picture is old when a storm comes send away in a second 97 of 100 whom they cannot serve', async () => {
     const subject = fleet(skews(4), { seed: 3 });

@@ -33,8 +33,9 @@ function percentile(values: readonly number[], share: number): number {
   return [...values].sort((a, b) => a - b)[Math.ceil(values.length * share) - 1] ?? Infinity;
 }
 
-/** How it goes depends on who comes first: of two dozen seeds some are worse than these. */
+/** How it goes depends on who comes first: of two dozen seeds some are worse than these. How even parts are scatters more. */
 const seeds = [1, 2, 3];
+const moreSeeds = [...seeds, 4, 5];
 
 function middle(values: readonly number[]): number {
   return percentile(values, 0.5);
@@ -131,7 +132,7 @@ describe('B4: fairness between servers holds over instances', () => {
 
   test.each(greedy)('B4: $name: servers that all want more than their part get like parts, however much more one asks for', async (one) => {
     const seen = [];
-    for (const seed of seeds) seen.push(await unevenness(one, seed));
+    for (const seed of moreSeeds) seen.push(await unevenness(one, seed));
     console.log(`${one.name}: servers that ask for 400, 200 and 100 points a second of 95 get parts of 1 to ${shown(seen)}`);
     expect(middle(seen)).toBeLessThan(one.most);
     expect(Math.max(...seen)).toBeLessThan(one.most * 1.4);

@@ -59,6 +59,21 @@ describe('design 10: storms through several instances', () => {
     expectBudgetHeld(subject);
   });
 
+  const crowds = [1, 2, 4, 8].map((n) => ({ n }));
+
+  test.each(crowds)('B4: on $n instances who comes back as he was told is served: 99 of 100 in each storm', async ({ n }) => {
+    const all = new Map(storms.map(({ name }) => [name, { kept: 0, broken: 0 }]));
+    for (const seed of [1, 2, 3, 4, 5]) {
+      await allStorms(fleet(skews(n), { seed }), 'ms', ({ name }, { kept, broken }) => {
+        const sum = all.get(name);
+        if (sum === undefined) throw new Error(name);
+        sum.kept += kept;
+        sum.broken += broken;
+      });
+    }
+    for (const [name, { kept, broken }] of all) expect(kept / (kept + broken), name).toBeGreaterThanOrEqual(0.99);
+  });
+
   const twenty = Array.from({ length: 20 }, (_, k) => k + 1);
 
   test.each(twenty)(

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { nothing } from '../../src/domain/budget.ts';
 import type { Claim } from '../../src/domain/budget.ts';
-import { addClaims, claimOf, extended, lessClaim, markFor, markOf, marks, partTo, shareOf } from '../../src/policy/claims.ts';
+import { addClaims, claimOf, extended, lessClaim, lessServed, markFor, markOf, marks, partTo, shareOf } from '../../src/policy/claims.ts';
 
 /** The claim of servers that claim so many points each; a point costs 100 service units. */
 function claimOfServers(...servers: readonly number[]): Claim {
@@ -31,6 +31,17 @@ describe('B4: what an instance tells of its claim', () => {
     expect(lessClaim(sum, { points: 100, service: 10_000 }).upTo).toEqual([0, 92, 332]);
     expect(lessClaim(sum, claimOfServers(1900))).toEqual(claimOfServers(2, 30));
     expect(extended(claimOfServers(2), { points: 50, service: 0 }).upTo).toEqual([2, 2, 2]);
+  });
+
+  test('B4: what is due is told with the claim, added up, and served first', () => {
+    const due = { ...claimOfServers(30, 1900), due: 40 };
+    expect(addClaims(due, claimOfServers(2)).due).toBe(40);
+    expect(addClaims(due, due).due).toBe(80);
+    expect(lessClaim(due, claimOfServers(30)).due).toBe(40);
+    expect(extended(due, { points: 2000, service: 0 }).due).toBe(40);
+    expect(lessServed(due, { points: 15, service: 0 })).toMatchObject({ points: 1915, due: 25 });
+    expect(lessServed(due, { points: 41, service: 0 }).due).toBeUndefined();
+    expect(lessServed(due, { points: 5000, service: 5e6 })).toEqual({ points: 0, service: 0 });
   });
 
   test.each([
@@ -65,7 +76,22 @@ describe('B4: how supply is shared between instances', () => {
     expect(shareOf(100, { points: 300, service: 0 }, [{ points: 100, service: 0 }], 'points').share).toBe(75);
   });
 
-  const instance = fc.array(fc.integer({ min: 1, max: 2000 }), { minLength: 1, maxLength: 6 }).map((servers) => claimOfServers(...servers));
+  test('B4: those who came back as they were told go first, wherever they came, and newcomers share what is left', () => {
+    const [back, fresh] = [{ ...claimOfServers(40, 40), due: 60 }, claimOfServers(40, 40)];
+    expect(shareOf(50, back, [fresh], 'points').share).toBe(50);
+    expect(shareOf(50, fresh, [back], 'points')).toEqual({ share: 0, level: 0, spared: 50 });
+    expect(shareOf(50, back, [back, fresh], 'points').share).toBe(25);
+    expect(shareOf(80, back, [fresh], 'points').share).toBeCloseTo(60 + 20 * (20 / 100));
+    expect(shareOf(80, fresh, [back], 'points').share).toBeCloseTo(20 * (80 / 100));
+    expect(shareOf(80, fresh, [back], 'points').spared).toBe(60);
+  });
+
+  const instance = fc
+    .tuple(fc.array(fc.integer({ min: 1, max: 2000 }), { minLength: 1, maxLength: 6 }), fc.double({ min: 0, max: 1, noNaN: true }))
+    .map(([servers, share]) => {
+      const claim = claimOfServers(...servers);
+      return { ...claim, due: Math.floor(share * partTo(claim, 0).points) };
+    });
 
   test('B4: nobody gets more than it claims, and all together get all that there is', () => {
     fc.assert(

@@ -52,6 +52,14 @@ test('B4: the scarcer rule decides', () => {
   expect(waitFor({ ...need(0), load: { points: 20, service: 36_000 } }, outlook, 1000)).toBe(3000);
 });
 
+test('B4: whatever rule is scarcer for the call, what goes before it may fill the other', () => {
+  const light = { points: 2, service: 2100 };
+  const before = [{ at: 0, amount: { points: 940, service: 1000 } }];
+  expect(waitFor({ ...need(0), load: light }, outlook, 1000)).toBe(0);
+  expect(waitFor({ ...need(0), load: light, promised: before }, outlook, 1000)).toBe(3000);
+  expect(waitFor({ ...need(0), load: light }, { ...outlook, othersPromised: before }, 1000)).toBe(3000);
+});
+
 test('B4: without a budget there is no time to come back', () => {
   expect(waitFor(need(1), { ...outlook, limit: nothing }, 1000)).toBe(Infinity);
 });

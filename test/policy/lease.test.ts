@@ -80,6 +80,16 @@ describe('B3: what counts', () => {
     expect([held(list, 59_599).points, held(list, 59_600).points]).toEqual([30, 0]);
   });
 
+  test('B3: calls under way count to their last moment; a forecast may hope for the first', () => {
+    const underWay = { ...spent, agoMs: millis(-2000) };
+    const list = releases(seen(row(holding({ lease: nothing, spent: [underWay, spent] }))), 'traffic', 'me', rules);
+    expect(held(list, 61_999).points).toBe(underWay.points);
+    expect(list.map(({ at, lastsMs }) => [at, lastsMs])).toEqual([
+      [62_000, 2000],
+      [59_600, undefined],
+    ]);
+  });
+
   test("B3: the reader's own holding and other purses are left out", () => {
     const view = seen(row(holding({ instance: 'me' }), holding({ purse: 'probes' })));
     expect(releases(view, 'traffic', 'me', rules)).toEqual([]);
@@ -132,6 +142,22 @@ describe('B3: how much is granted', () => {
     const want = { points: 300, service: 1000 };
     expect(grant({ want, claim: want, atLeast: nothing }, limit, [{ points: 600, service: 1000 }], limit)).toEqual(want);
   });
+
+  test.each([
+    [49, 0],
+    [50, 0],
+    [52, 2],
+    [60, 10],
+    [1000, 38],
+  ])(
+    'B4: of %i points that are free, newcomers take %i where 50 are due at another instance, which has much more to get',
+    (free, taken) => {
+      const few = { points: 38, service: 0 };
+      const others = [{ points: 1000, service: 0, upTo: [1000], due: 50 }];
+      const lease = grant({ want: few, claim: few, atLeast: { points: 2, service: 0 } }, { points: free, service: 0 }, others, limit);
+      expect(lease.points).toBe(taken);
+    },
+  );
 
   test('B3: a share by the claims where there is not', () => {
     const want = { points: 900, service: 1000 };

@@ -48,7 +48,7 @@ function simulatedBudget(): SimulatedBudget {
       if (request.class === 'audit') budget.audited += request.points;
       return undefined;
     },
-    keep: (_, comeBack) => comeBack,
+    keep: (_, { comeBack }) => Promise.resolve(comeBack),
     ended: () => undefined,
     throttled: () => millis(1000),
     usage: (vault) => Promise.resolve({ used: usedOf(vault), limit: 1000, windowMs: millis(10_000), byKeyType: {} }),

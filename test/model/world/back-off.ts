@@ -16,7 +16,7 @@ export function backingOff(clock: Clock, onThrottled: (vault: string) => void): 
       const left = (halts.get(vault)?.until ?? 0) - clock.elapsed();
       return left > 0 ? millis(left) : undefined;
     },
-    keep: (_, comeBack) => comeBack,
+    keep: (_, { comeBack }) => Promise.resolve(comeBack),
     ended: () => undefined,
     throttled(vault) {
       onThrottled(vault);
