@@ -19,6 +19,7 @@ function rig() {
       age: () => 0,
       limit: () => ({ points: 1000, service: 1_000_000 }),
       rivals: () => 1,
+      busy: () => 1,
       expects: () => false,
       elsewhere: { take: () => false },
     },
