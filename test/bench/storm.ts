@@ -16,8 +16,11 @@ const gp: Limit = { service, points: 2 };
 const bc: Limit = { service, points: 5 };
 /** Of a BC database: all ask at once for the same DEK. */
 const replicas = 4;
-/** Nothing that was spent before, by the broker or the vault's count, reaches into a storm. */
-const quietMs = 13_000;
+/**
+ * Nothing that was spent before, by the broker or the vault's count, reaches into a storm: not the last lease either, of a window, a lease's life
+ * and an attempt. To an instance that has just started the clock of the one that registered the fleet may be wrong by 2 s more.
+ */
+const quietMs = 15_500;
 const withinMs = 180_000;
 
 interface Storm {
