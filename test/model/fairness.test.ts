@@ -134,7 +134,7 @@ describe('B4: fairness between servers holds over instances', () => {
     const seen = [];
     for (const seed of moreSeeds) seen.push(await unevenness(one, seed));
     console.log(`${one.name}: servers that ask for 400, 200 and 100 points a second of 95 get parts of 1 to ${shown(seen)}`);
-    expect(middle(seen)).toBeLessThan(one.most);
+    expect(middle(seen)).toBeLessThan(one.usually);
     expect(Math.max(...seen)).toBeLessThan(one.most * 1.4);
   });
 });
